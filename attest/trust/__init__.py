@@ -1,0 +1,1 @@
+"""Who may say what: trust material as arguments, and signatures checked against it."""

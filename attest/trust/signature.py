@@ -1,0 +1,251 @@
+"""Verify the signatures of bundles and envelopes.
+
+Checks, in this order; each raises, none can be left out:
+
+1. the kind of signer that the file claims is the kind of trust that was given;
+2. payload type is in-toto;
+3. every key that was asked for has a valid signature (a signature that names one of these keys in
+   its hint and does not verify refuses the file even so);
+4. certificates: path, names, usage, at the proved time or at ``at`` (:mod:`attest.crypto.x509`);
+5. timestamps, where roots for them were given: present, over this very signature, not after ``at``.
+
+Signatures by keys that nobody asked for prove nothing and are only counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from attest.codec.bundle import ChainMaterial, KeyMaterial, SigstoreMaterial, UnverifiedBundle
+from attest.codec.dsse import (
+    IN_TOTO_PAYLOAD_TYPE,
+    EnvelopeSignature,
+    UnverifiedEnvelope,
+    pae_parts,
+)
+from attest.codec.oms import is_legacy_statement
+from attest.errors import BadSignature, Unsupported, UntrustedIdentity, VerificationFailed
+from attest.trust.signers import CertificateTrust, KeyTrust, SignerIdentity, SigstoreTrust, Trust
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+    from attest.crypto.keys import PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedPayload:
+    """A payload whose signatures were checked. Only this module makes one.
+
+    Attributes:
+        payload: the original bytes.
+        signers: everybody who was asked for; at least one.
+        unknown_signatures: further signatures, by keys that nobody asked for.
+        unverified_timestamps: tokens that were not judged because no roots were given.
+    """
+
+    payload: bytes = field(repr=False)
+    signers: tuple[SignerIdentity, ...]
+    unknown_signatures: int = 0
+    unverified_timestamps: int = 0
+
+
+def verify_bundle(bundle: UnverifiedBundle, trust: Trust, at: datetime) -> VerifiedPayload:
+    """Verify a parsed bundle.
+
+    Args:
+        at: the time that is judged for, timezone-aware.
+
+    Raises:
+        VerificationFailed and its kinds; Unsupported.
+    """
+    material = bundle.material
+    if isinstance(trust, SigstoreTrust):
+        if not isinstance(material, SigstoreMaterial) or bundle.raw is None:
+            raise _other_kind(material)
+        payload_type, payload, signer = trust.check(bundle.raw)
+        _check_payload_type(payload_type)
+        if payload != bundle.envelope.payload:
+            raise BadSignature("two readers see different payloads", code="ambiguous-payload")
+        return VerifiedPayload(payload, (signer,))
+    _check_payload_type(bundle.envelope.payload_type)
+    sole = bundle.envelope.signatures[0]
+    signature = EnvelopeSignature(sole.sig, sole.keyid, bundle.timestamps)
+    if isinstance(trust, KeyTrust) and isinstance(material, KeyMaterial):
+        signer = _verify_key_bundle(material, bundle.envelope, signature, trust, at)
+    elif isinstance(trust, CertificateTrust) and isinstance(material, ChainMaterial):
+        signer = _verify_chain(material, bundle.envelope, signature, trust, at)
+    else:
+        raise _other_kind(material)
+    unjudged = 0 if trust.tsa_roots else len(signature.timestamps)
+    return VerifiedPayload(bundle.envelope.payload, (signer,), 0, unjudged)
+
+
+def verify_envelope(envelope: UnverifiedEnvelope, trust: Trust, at: datetime) -> VerifiedPayload:
+    """Verify a stand-alone envelope with one or several signatures by bare keys.
+
+    Raises:
+        VerificationFailed and its kinds; Unsupported.
+    """
+    if not isinstance(trust, KeyTrust):
+        raise UntrustedIdentity(
+            "a multi-signature envelope is signed by keys",
+            code="other-kind-of-signer",
+            hint="give the public keys",
+        )
+    _check_payload_type(envelope.payload_type)
+    signers, used = [], set()
+    for key in trust.keys:
+        index = _find_signature(envelope, key)
+        signature = envelope.signatures[index]
+        used.add(index)
+        time = _proved_time(signature, trust.tsa_roots, at)
+        signers.append(SignerIdentity("key", key.fingerprint, key.algorithm, None, time))
+    stamps = sum(len(signature.timestamps) for signature in envelope.signatures)
+    return VerifiedPayload(
+        envelope.payload,
+        tuple(signers),
+        len(envelope.signatures) - len(used),
+        0 if trust.tsa_roots else stamps,
+    )
+
+
+def _find_signature(envelope: UnverifiedEnvelope, key: PublicKey) -> int:
+    """The index of the valid signature by ``key``; hints only decide the order of trying."""
+    named = [i for i, sig in enumerate(envelope.signatures) if sig.keyid == key.fingerprint]
+    parts = pae_parts(envelope.payload_type, envelope.payload)
+    for index in named:
+        _verify_with(key, envelope.signatures[index].sig, parts)
+    if named:
+        return named[0]
+    for index, signature in enumerate(envelope.signatures):
+        try:
+            _verify_with(key, signature.sig, parts)
+        except BadSignature:
+            continue
+        return index
+    raise BadSignature(
+        f"no valid signature by the {key.algorithm} key {key.fingerprint[:16]}…",
+        hint="check that this is the signer's public key",
+        code="no-signature-by-key",
+    )
+
+
+def _verify_with(key: PublicKey, signature: bytes, parts: Sequence[bytes | memoryview]) -> None:
+    try:
+        key.verify_parts(signature, parts)
+    except BadSignature:
+        raise BadSignature(
+            f"the signature does not verify under the {key.algorithm} key {key.fingerprint[:16]}…",
+            hint="the content was changed after signing, or this is not the signer's key",
+        ) from None
+
+
+def _verify_key_bundle(
+    material: KeyMaterial,
+    envelope: UnverifiedEnvelope,
+    signature: EnvelopeSignature,
+    trust: KeyTrust,
+    at: datetime,
+) -> SignerIdentity:
+    if len(trust.keys) != 1:
+        raise BadSignature(
+            f"{len(trust.keys)} keys must have signed, and a bundle carries one signature",
+            code="no-signature-by-key",
+            hint="give one key, or the multi-signature envelope",
+        )
+    key = trust.keys[0]
+    if material.hint is not None and material.hint != key.fingerprint:
+        raise UntrustedIdentity(
+            f"signed by the key {material.hint[:16]!r}…, not by {key.fingerprint[:16]}…",
+            code="key-hint-mismatch",
+            hint="give the signer's public key",
+        )
+    _verify_payload(key, envelope, signature.sig)
+    time = _proved_time(signature, trust.tsa_roots, at)
+    return SignerIdentity("key", key.fingerprint, key.algorithm, None, time)
+
+
+def _verify_chain(
+    material: ChainMaterial,
+    envelope: UnverifiedEnvelope,
+    signature: EnvelopeSignature,
+    trust: CertificateTrust,
+    at: datetime,
+) -> SignerIdentity:
+    from attest.crypto.x509 import verify_signing_chain
+
+    time = _proved_time(signature, trust.tsa_roots, at)
+    leaf = verify_signing_chain(
+        material.certificates,
+        roots=trust.roots,
+        name_rule=trust.name,
+        at=time or at,
+        legacy=trust.legacy,
+    )
+    _verify_payload(leaf.public_key, envelope, signature.sig)
+    name = ", ".join(leaf.sans) or leaf.subject
+    return SignerIdentity("certificate", leaf.fingerprint, leaf.public_key.algorithm, name, time)
+
+
+def _verify_payload(key: PublicKey, envelope: UnverifiedEnvelope, signature: bytes) -> None:
+    if not key.algorithm.oms:
+        raise Unsupported(f"{key.algorithm} signatures are not part of OMS", code="unsupported-key")
+    try:
+        _verify_with(key, signature, pae_parts(envelope.payload_type, envelope.payload))
+    except BadSignature:
+        # v0.2-era signers hashed the Python repr of the payload, always with SHA-256. The repr is
+        # injective and starts with another word, so no v1.0 signature can pass for one.
+        if not is_legacy_statement(envelope.payload):
+            raise
+        kind = envelope.payload_type
+        text = f"DSSEV1 {len(kind)} {kind} {len(envelope.payload)} {envelope.payload!r}"
+        key.verify_digest(signature, hashlib.sha256(text.encode("utf-8")).digest(), "sha256")
+
+
+def _proved_time(
+    signature: EnvelopeSignature, roots: Sequence[Certificate], at: datetime
+) -> datetime | None:
+    """The earliest time that a token proves; None if no roots were given."""
+    if not roots:
+        return None
+    if not signature.timestamps:
+        raise VerificationFailed(
+            "the signature carries no timestamp, and one is required", code="timestamp-missing"
+        )
+    from attest.crypto.timestamp import verify_timestamp
+
+    times, failure = [], None
+    for token in signature.timestamps:
+        try:
+            verified = verify_timestamp(token, message=signature.sig, roots=roots, at_most=at)
+        except VerificationFailed as error:
+            failure = error
+        else:
+            times.append(verified.time)
+    if failure is not None and not times:
+        raise failure
+    return min(times)
+
+
+def _check_payload_type(payload_type: str) -> None:
+    if payload_type != IN_TOTO_PAYLOAD_TYPE:
+        raise Unsupported(
+            f"payload type {payload_type[:80]!r} is not in-toto", code="unknown-payload-type"
+        )
+
+
+def _other_kind(material: object) -> UntrustedIdentity:
+    said, give = {
+        KeyMaterial: ("by a bare key", "its public key"),
+        ChainMaterial: ("by a certificate", "a CA and a name"),
+    }.get(type(material), ("through Sigstore", "identity, issuer and trusted root"))
+    return UntrustedIdentity(
+        f"signed {said}, and another kind of trust was given",
+        code="other-kind-of-signer",
+        hint=f"give {give} to verify it",
+    )
