@@ -1,0 +1,71 @@
+"""Names that mean something: signature files, claims files, ignored paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+BUNDLE_NAME: Final = "model.sig"
+"""OMS signature inside a directory; what every OMS tool looks for."""
+
+ENVELOPE_NAME: Final = "model.dsse.json"
+"""Multi-signature envelope inside a directory."""
+
+SIGNATURE_NAMES: Final = frozenset({BUNDLE_NAME, ENVELOPE_NAME})
+
+
+def default_signature(path: Path, *, envelope: bool) -> Path:
+    """Where the signature of ``path`` lies unless somebody says otherwise."""
+    if path.is_dir():
+        return path / (ENVELOPE_NAME if envelope else BUNDLE_NAME)
+    return path.with_name(path.name + (".dsse.json" if envelope else ".sig"))
+
+
+def default_claims(path: Path) -> Path:
+    """``PATH.claims.jsonl`` beside the artifact, never inside."""
+    resolved = path if path.name not in ("", "..") else path.resolve()
+    return resolved.with_name(resolved.name + ".claims.jsonl")
+
+
+def artifact_name(path: Path) -> str:
+    """Base name of an artifact, also for ``.`` and ``..``."""
+    return path.name if path.name not in ("", "..") else path.resolve().name
+
+
+def relative_inside(root: Path, path: Path) -> str | None:
+    """``path`` relative to ``root`` in POSIX form if it lies inside, else None.
+
+    The folder of ``path`` is resolved, ``path`` itself is not: a signature that is a link in the
+    tree is still that name in the tree.
+    """
+    try:
+        resolved = path.parent.resolve() / path.name
+        return resolved.relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return None
+
+
+def normalise_ignored(paths: Iterable[str]) -> tuple[str, ...]:
+    """Ignored paths in one spelling: relative, no ``./`` in front, no slash behind.
+
+    Raises:
+        ValueError: a path that is absolute, empty, the whole artifact, or leads out of it.
+    """
+    cleaned = []
+    for path in paths:
+        text = path.removeprefix("./").rstrip("/")
+        parts = text.split("/")
+        if path.startswith("/") or not text or any(part in ("", ".", "..") for part in parts):
+            raise ValueError(f"{path!r} is not a path inside the artifact")
+        cleaned.append(text)
+    return tuple(sorted(set(cleaned)))
+
+
+def covering_path(name: str, paths: Sequence[str]) -> str | None:
+    """Which of ``paths`` is ``name`` or a folder above it; the signer's spelling may be sloppy."""
+    for path in paths:
+        clean = path.removeprefix("./").rstrip("/") or "."
+        if clean == "." or name == clean or name.startswith(clean + "/"):
+            return path
+    return None

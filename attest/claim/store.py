@@ -1,0 +1,99 @@
+"""Claims files: one envelope or bundle per line, appended under a lock.
+
+Readers refuse a malformed line. Only a writer that holds the lock repairs a torn last line (a crash
+in the middle of an append), and it says so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from attest import limits
+from attest.errors import MalformedInput, TooLarge, Unavailable
+
+
+def append_claim(path: Path, line: bytes) -> bool:
+    """Append one claim; durable when this returns.
+
+    Args:
+        path: created if absent.
+        line: one JSON document without a newline.
+
+    Returns:
+        whether a torn last line was removed.
+
+    Raises:
+        Unavailable: cannot be written; nothing of the claim is left then.
+        MalformedInput: the path is no regular file.
+    """
+    if b"\n" in line or not line:
+        raise ValueError("a claim is one line")
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        handle = os.open(path, flags, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            size = os.fstat(handle).st_size
+            end = _end_of_last_line(handle, size)
+            torn = end != size
+            if torn:
+                os.ftruncate(handle, end)
+            _append(handle, end, line + b"\n")
+            return torn
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise Unavailable(
+            f"claims cannot be written: {error.strerror}", where=str(path), code="file-unwritable"
+        ) from None
+
+
+def _append(handle: int, end: int, data: bytes) -> None:
+    try:
+        os.lseek(handle, end, os.SEEK_SET)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    except BaseException:
+        os.ftruncate(handle, end)
+        raise
+
+
+def _end_of_last_line(handle: int, size: int) -> int:
+    """Offset after the last newline; looks back in blocks."""
+    end = size
+    while end > 0:
+        start = max(0, end - 64 * limits.KIB)
+        block = os.pread(handle, end - start, start)
+        found = block.rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def split_claims(data: bytes) -> list[bytes]:
+    """The lines of a claims file.
+
+    Raises:
+        MalformedInput: an empty line, or a last line without newline (``torn-line``).
+        TooLarge: one line over ``limits.MAX_JSON_BYTES``.
+    """
+    if not data:
+        return []
+    if not data.endswith(b"\n"):
+        raise MalformedInput(
+            "the last claim is cut off",
+            code="torn-line",
+            hint="the next claim that is written repairs it",
+        )
+    lines = data[:-1].split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not line:
+            raise MalformedInput("is empty", where=f"line {number}", code="empty-line")
+        if len(line) > limits.MAX_JSON_BYTES:
+            raise TooLarge(f"claim has {len(line)} bytes", where=f"line {number}")
+    return lines

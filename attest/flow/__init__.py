@@ -1,0 +1,1 @@
+"""Use cases: what the command line, the node's agent and the server call."""

@@ -1,0 +1,519 @@
+"""Sign an artifact: list, hash, state, sign, write.
+
+Nothing is written unless everything before it succeeded, and a signature that was there before
+survives until the new one is complete on disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attest import limits
+from attest.artifact.hashing import Hashed, Progress, hash_listed
+from attest.artifact.journal import Journal
+from attest.artifact.layout import describe_layout, shard_problems
+from attest.artifact.names import (
+    SIGNATURE_NAMES,
+    artifact_name,
+    covering_path,
+    default_claims,
+    default_signature,
+    normalise_ignored,
+    relative_inside,
+)
+from attest.artifact.walk import Listing, Problem, list_files
+from attest.claim.artifact import ArtifactClaim, encode_artifact_claim
+from attest.claim.store import append_claim
+from attest.codec.bundle import (
+    ChainMaterial,
+    KeyMaterial,
+    UnverifiedBundle,
+    encode_bundle,
+)
+from attest.codec.dsse import (
+    IN_TOTO_PAYLOAD_TYPE,
+    EnvelopeSignature,
+    UnverifiedEnvelope,
+    encode_envelope,
+    pae_parts,
+)
+from attest.codec.manifest import Manifest
+from attest.codec.oms import encode_oms
+from attest.codec.signature import parse_signature
+from attest.digest import HashAlgorithm
+from attest.errors import (
+    AttestError,
+    DigestMismatch,
+    MalformedInput,
+    Unavailable,
+    Unsupported,
+    VerificationFailed,
+)
+from attest.files import is_temporary, read_bounded, write_atomic
+from attest.verdict import Finding, Severity
+
+if TYPE_CHECKING:
+    from attest.crypto.signer import Signer
+
+OMS_HASHES = frozenset({HashAlgorithm.SHA256, HashAlgorithm.BLAKE3})
+"""Content hashes that OMS v1.0 allows and that are written here."""
+
+Timestamper = Callable[[bytes], bytes]
+"""Raw signature -> RFC 3161 response over it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignReport:
+    """What was signed.
+
+    Attributes:
+        signature: the file that was written.
+        form: ``oms-bundle`` or ``dsse-envelope``.
+        name: of the artifact.
+        files, size: how many files and bytes are covered.
+        digests: of the subject.
+        signers: fingerprints of the public keys.
+        claims: the claims file that was appended to, if any.
+        layout: which shards belong together, for a person; None where there are none.
+        reused: files whose digest came from a journal.
+        precomputed: files whose digest was given, not computed.
+        findings: warnings.
+    """
+
+    signature: Path
+    form: str
+    name: str
+    files: int
+    size: int
+    digests: Mapping[str, str]
+    signers: tuple[str, ...]
+    claims: Path | None = None
+    layout: str | None = None
+    reused: int = 0
+    precomputed: int = 0
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SignOptions:
+    """What is hashed, and how; every field has the safe, interoperable default.
+
+    Attributes:
+        algorithm: content hash. SHA-384 and SHA-512 are outside OMS: they are written as an
+            envelope, never as a bundle.
+        ignore: paths left out, recorded in the signature; a verifier must allow each.
+        follow_symlinks: cover what links point to, inside the root.
+        digests: name -> raw digest of files that need not be read; marked in the signature.
+        chunk_digests: record SHA-256 of each 16 MiB, so that ranges can be checked later. Costs a
+            second hash over files beyond that size.
+        allow_incomplete: sign a sharded checkpoint although shards are missing or too many.
+        journal: resume from and record to this file; see :mod:`attest.artifact.journal`.
+        workers: hashing threads; default is the number of usable processors.
+    """
+
+    algorithm: HashAlgorithm = HashAlgorithm.SHA256
+    ignore: tuple[str, ...] = ()
+    follow_symlinks: bool = False
+    digests: Mapping[str, bytes] = field(default_factory=dict)
+    chunk_digests: bool = True
+    allow_incomplete: bool = False
+    journal: Path | None = None
+    workers: int | None = None
+
+
+def sign_artifact(
+    path: Path,
+    signers: Sequence[Signer],
+    *,
+    signature: Path | None = None,
+    options: SignOptions | None = None,
+    timestamp: Timestamper | None = None,
+    claim: ArtifactClaim | None = None,
+    claims: Path | None = None,
+    progress: Progress | None = None,
+) -> SignReport:
+    """Sign a directory or a file.
+
+    One ECDSA signer and an OMS content hash make an OMS bundle; anything else makes a
+    multi-signature envelope over the same statement.
+
+    Args:
+        path: the artifact.
+        signers: at least one, all with different keys.
+        signature: where to write; default ``PATH/model.sig``, ``PATH.sig`` or the ``.dsse.json``
+            counterpart.
+        options: what is hashed, and how.
+        timestamp: asked once for each signature.
+        claim: also record what the artifact is, in ``claims`` (default ``PATH.claims.jsonl``).
+        progress: told about hashing.
+
+    Raises:
+        MalformedInput: the tree has links, devices, odd names, or nothing at all.
+        VerificationFailed: files changed meanwhile, or shards are missing.
+        Unsupported: certificates with several signers, or with a key outside OMS.
+        Unavailable: something cannot be read or written.
+        ValueError: no signer, or one key twice; ``ignore`` leads out of the artifact.
+    """
+    chosen = options or SignOptions()
+    _check_signers(signers)
+    is_bundle = _is_bundle(signers, chosen.algorithm)
+    target = signature or default_signature(path, envelope=not is_bundle)
+    claims_target = (claims or default_claims(path)) if claim else None
+    _check_writable(target)
+    if claims_target is not None:
+        _check_claims_place(path, claims_target)
+    if chosen.journal is not None:
+        _check_journal_place(path, chosen.journal)
+    ignored = _ignored(path, chosen, target)
+    listing = list_files(
+        path,
+        follow_symlinks=chosen.follow_symlinks,
+        skip=lambda name: covering_path(name, ignored) is not None,
+    )
+    _check_listing(listing, chosen)
+    findings = _warnings(listing)
+    name = listing.names[0] if listing.single else artifact_name(path)
+    with _journal(path, chosen) as resumed:
+        manifest = _hash(listing, chosen, resumed, progress)
+        payload = encode_oms(
+            name,
+            manifest,
+            ignore_paths=() if listing.single else ignored,
+            allow_symlinks=chosen.follow_symlinks,
+        )
+        write_atomic(target, _signed(payload, signers, is_bundle, timestamp))
+        del payload
+        if resumed is not None:
+            resumed.discard()
+    report = SignReport(
+        target,
+        "oms-bundle" if is_bundle else "dsse-envelope",
+        name,
+        len(manifest),
+        manifest.total_size() or 0,
+        {"sha256": manifest.root().hex, manifest.tree_name(): manifest.tree_digest().hex},
+        tuple(signer.public_key.fingerprint for signer in signers),
+        claims_target,
+        describe_layout(listing.names),
+        resumed.reused if resumed else 0,
+        len(manifest.assumed),
+        tuple(findings),
+    )
+    if claim is None or claims_target is None:
+        return report
+    statement = encode_artifact_claim(
+        claim, name=name, digests=report.digests, files=report.files, size=report.size
+    )
+    return replace(
+        report,
+        findings=report.findings + _record(statement, signers, timestamp, claims_target),
+    )
+
+
+def _journal(path: Path, options: SignOptions) -> contextlib.AbstractContextManager[Journal | None]:
+    if options.journal is None:
+        return contextlib.nullcontext()
+    return Journal(options.journal, path, options.algorithm, chunk_digests=options.chunk_digests)
+
+
+def _check_signers(signers: Sequence[Signer]) -> None:
+    if not signers:
+        raise ValueError("at least one signer is needed")
+    if len({signer.public_key.fingerprint for signer in signers}) != len(signers):
+        raise ValueError("the same key was given twice")
+    for signer in signers:
+        if signer.chain and (len(signers) > 1 or not signer.algorithm.oms):
+            raise Unsupported(
+                "a certificate signs alone, with an ECDSA key",
+                code="unsupported-certificate-key",
+                hint="use a P-256, P-384 or P-521 certificate and no further key",
+            )
+
+
+def _is_bundle(signers: Sequence[Signer], algorithm: HashAlgorithm) -> bool:
+    if signers[0].chain and algorithm not in OMS_HASHES:
+        raise Unsupported(
+            f"{algorithm} is not an OMS content hash; certificate signatures need one",
+            code="unsupported-hash",
+            hint="use sha256 or blake3",
+        )
+    if algorithm is HashAlgorithm.BLAKE2B:
+        raise Unsupported("blake2b is read, not written", code="unsupported-hash")
+    return len(signers) == 1 and signers[0].algorithm.oms and algorithm in OMS_HASHES
+
+
+def _check_writable(target: Path) -> None:
+    """Find out before hashing terabytes, not after."""
+    folder = target.parent
+    if not folder.is_dir():
+        raise Unavailable("folder does not exist", where=str(folder), code="file-unwritable")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Unavailable("folder is not writable", where=str(folder), code="file-unwritable")
+    if target.is_dir():
+        raise Unavailable("is a folder", where=str(target), code="file-unwritable")
+
+
+def _check_claims_place(path: Path, claims: Path) -> None:
+    if path.is_dir() and relative_inside(path, claims) is not None:
+        raise MalformedInput(
+            "a claims file inside the artifact would be an unsigned file in a signed model",
+            where=str(claims),
+            code="claims-inside",
+        )
+    _check_writable(claims)
+
+
+def _check_journal_place(path: Path, journal: Path) -> None:
+    if path.is_dir() and relative_inside(path, journal) is not None:
+        raise MalformedInput(
+            "a journal inside the artifact would be signed, and is removed afterwards",
+            where=str(journal),
+            code="journal-inside",
+        )
+
+
+def _ignored(path: Path, options: SignOptions, target: Path) -> tuple[str, ...]:
+    """What the signature will say that it leaves out: signatures, and what the caller named."""
+    names = set(normalise_ignored(options.ignore)) | SIGNATURE_NAMES
+    inside = relative_inside(path, target)
+    if inside is not None:
+        names.add(inside)
+    return tuple(sorted(names))
+
+
+def _check_listing(listing: Listing, options: SignOptions) -> None:
+    if listing.problems:
+        raise _refusal(listing.problems)
+    if not listing.names:
+        raise MalformedInput(
+            "holds no file to sign", where=str(listing.root), code="nothing-to-sign"
+        )
+    leftover = next((name for name in listing.names if is_temporary(name)), None)
+    if leftover is not None:
+        raise MalformedInput(
+            "was left behind by an interrupted run",
+            where=leftover,
+            hint="remove it and sign again",
+            code="leftover-file",
+        )
+    if not (options.allow_incomplete or listing.single):
+        problems = shard_problems(
+            listing.names,
+            lambda name: read_bounded(listing.root / name, limits.MAX_JSON_BYTES, "index file"),
+        )
+        if problems:
+            error = _refusal(problems, kind=VerificationFailed)
+            error.hint = "complete the checkpoint, or sign it as it is with --allow-incomplete"
+            raise error
+
+
+def _refusal(
+    problems: Sequence[Problem],
+    kind: type[MalformedInput] | type[VerificationFailed] = MalformedInput,
+) -> MalformedInput | VerificationFailed | Unavailable:
+    """One error for all problems: the first is the headline, all of them are attached."""
+
+    def error(
+        problem: Problem,
+    ) -> MalformedInput | VerificationFailed | Unavailable:
+        made = Unavailable if problem.unreadable else kind
+        name = problem.name.encode("utf-8", "backslashreplace").decode("utf-8")
+        hint = None
+        if problem.code == "symlink-refused":
+            hint = "replace it by the file itself, leave it out (--ignore), or --follow-symlinks"
+        return made(problem.message, where=name, code=problem.code, hint=hint)
+
+    first, *others = [error(problem) for problem in problems]
+    first.also = tuple(others)
+    return first
+
+
+def _warnings(listing: Listing) -> list[Finding]:
+    if any(name.startswith(".git/") for name in listing.names):
+        return [
+            Finding(
+                "git-folder-signed",
+                Severity.WARN,
+                "the repository's own files are signed; every clone has others",
+                where=".git",
+                hint="leave it out with --ignore .git",
+            )
+        ]
+    return []
+
+
+def _hash(
+    listing: Listing, options: SignOptions, journal: Journal | None, progress: Progress | None
+) -> Manifest:
+    given = options.digests
+    unknown = given.keys() - set(listing.names) if given else set()
+    if unknown:
+        raise MalformedInput(
+            "a digest was given for a file that is not there",
+            where=min(unknown),
+            code="digest-without-file",
+        )
+    positions: Sequence[int] = range(len(listing.names))
+    if given:
+        positions = [at for at in positions if listing.names[at] not in given]
+    hashed = hash_listed(
+        listing,
+        positions,
+        options.algorithm,
+        chunk_digests=options.chunk_digests,
+        known=journal,
+        progress=progress,
+        workers=options.workers,
+    )
+    if hashed.problems:
+        raise _refusal(hashed.problems, kind=VerificationFailed)
+    manifest = Manifest(options.algorithm, listing.names, hashed.digests, listing.sizes)
+    if given:
+        _merge_given(manifest, hashed, positions, given)
+    else:
+        manifest.chunks = hashed.chunks
+    manifest.check_names()
+    return manifest
+
+
+def _merge_given(
+    manifest: Manifest, hashed: Hashed, positions: Sequence[int], given: Mapping[str, bytes]
+) -> None:
+    """Put computed and given digests together, and mark the given ones."""
+    width = manifest.algorithm.size
+    digests = bytearray(width * len(manifest.names))
+    for at, position in enumerate(positions):
+        digests[position * width : (position + 1) * width] = hashed.digests[
+            at * width : (at + 1) * width
+        ]
+        if at in hashed.chunks:
+            manifest.chunks[position] = hashed.chunks[at]
+    for position, name in enumerate(manifest.names):
+        if name in given:
+            digests[position * width : (position + 1) * width] = given[name]
+            manifest.assumed.add(position)
+    manifest.digests = digests
+
+
+def _signed(
+    payload: bytes | bytearray,
+    signers: Sequence[Signer],
+    is_bundle: bool,
+    timestamp: Timestamper | None,
+) -> Iterator[bytes]:
+    """The signature file in pieces."""
+    signatures = []
+    for signer in signers:
+        raw = signer.sign_parts(pae_parts(IN_TOTO_PAYLOAD_TYPE, payload))
+        stamps = (timestamp(raw),) if timestamp else ()
+        signatures.append(EnvelopeSignature(raw, signer.public_key.fingerprint, stamps))
+    if is_bundle:
+        sole = signatures[0]
+        return encode_bundle(
+            payload,
+            sole.sig,
+            hint=sole.keyid,
+            chain=signers[0].chain,
+            timestamps=sole.timestamps,
+        )
+    return encode_envelope(IN_TOTO_PAYLOAD_TYPE, payload, signatures)
+
+
+def _record(
+    statement: bytes, signers: Sequence[Signer], timestamp: Timestamper | None, target: Path
+) -> tuple[Finding, ...]:
+    """Append a signed claim; certificates need a bundle, keys an envelope."""
+    line = b"".join(_signed(statement, signers, bool(signers[0].chain), timestamp)).rstrip(b"\n")
+    if not append_claim(target, line):
+        return ()
+    torn = Finding(
+        "torn-line-removed",
+        Severity.WARN,
+        "a claim that was cut off at the end of the file was removed",
+        where=str(target),
+    )
+    return (torn,)
+
+
+def attach_timestamp(path: Path, signature: Path | None, response: bytes) -> Path:
+    """Put an RFC 3161 response into the signature that it is about.
+
+    For sites where the machine that signs cannot reach the authority: the request is carried out,
+    the response back. Whether the authority is to be trusted is judged by whoever verifies.
+
+    Args:
+        path: the artifact.
+        signature: its signature file; default as in :func:`sign_artifact`.
+        response: DER, from anywhere.
+
+    Returns:
+        the signature file that was rewritten.
+
+    Raises:
+        Unavailable: no signature there.
+        MalformedInput: not a response, or not granted.
+        DigestMismatch: about none of the signatures in the file.
+        Unsupported: a form that is not written here.
+    """
+    target = signature or _existing_signature(path)
+    parsed = parse_signature(read_bounded(target, limits.MAX_BUNDLE_BYTES, "signature"))
+    try:
+        if isinstance(parsed, UnverifiedBundle):
+            write_atomic(target, _stamped_bundle(parsed, response))
+        else:
+            write_atomic(target, _stamped_envelope(parsed, response))
+    except AttestError as error:
+        raise error.at(str(target)) from None
+    return target
+
+
+def _existing_signature(path: Path) -> Path:
+    candidates = [default_signature(path, envelope=choice) for choice in (False, True)]
+    found = [candidate for candidate in candidates if candidate.exists()]
+    if len(found) == 1:
+        return found[0]
+    what = "there are two signatures" if found else "there is no signature"
+    raise Unavailable(
+        what, where=str(path), hint="name it with --signature", code="signature-missing"
+    )
+
+
+def _stamped_bundle(bundle: UnverifiedBundle, response: bytes) -> Iterator[bytes]:
+    from attest.crypto.timestamp import check_about
+
+    material = bundle.material
+    hint = material.hint if isinstance(material, KeyMaterial) else None
+    chain = material.certificates if isinstance(material, ChainMaterial) else ()
+    if hint is None and not chain:
+        raise Unsupported("only OMS v1.0 key and certificate bundles are rewritten")
+    sig = bundle.envelope.signatures[0].sig
+    check_about(response, sig)
+    return encode_bundle(
+        bundle.envelope.payload,
+        sig,
+        hint=hint,
+        chain=chain,
+        timestamps=(*bundle.timestamps, response),
+    )
+
+
+def _stamped_envelope(envelope: UnverifiedEnvelope, response: bytes) -> Iterator[bytes]:
+    from attest.crypto.timestamp import check_about
+
+    stamped, failure = [], None
+    for entry in envelope.signatures:
+        try:
+            check_about(response, entry.sig)
+        except DigestMismatch as error:
+            failure = error
+            stamped.append(entry)
+        else:
+            stamped.append(replace(entry, timestamps=(*entry.timestamps, response)))
+    if stamped == list(envelope.signatures) and failure is not None:
+        raise failure
+    return encode_envelope(envelope.payload_type, envelope.payload, stamped)
