@@ -1,0 +1,159 @@
+"""Keys, certificates and passphrases named on the command line, read and placed in errors.
+
+Files are read once, bounded, and may be pipes (``--key <(vault read …)``). Passphrases come from a
+file, an environment variable or the terminal, never from an argument that ``ps`` would show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from attest.errors import AttestError, Unavailable
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
+    from attest.crypto.keys import LocalSigner, PublicKey
+
+_MAX_PASSPHRASE_BYTES: Final = 4096
+
+
+@contextlib.contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Errors raised inside name ``path`` unless they already name a place."""
+    try:
+        yield
+    except AttestError as error:
+        raise error.at(str(path)) from None
+
+
+def public_key(path: Path) -> PublicKey:
+    """The public key in the PEM file at ``path``."""
+    from attest.crypto.keys import load_public_key
+    from attest.files import read_bounded
+    from attest.limits import MAX_KEY_FILE_BYTES
+
+    with about(path):
+        return load_public_key(
+            read_bounded(path, MAX_KEY_FILE_BYTES, "public key", allow_pipe=True)
+        )
+
+
+def private_key(path: Path, passphrase: Passphrase) -> LocalSigner:
+    """The private key in the PEM file at ``path``; the passphrase is asked for only if needed."""
+    from attest.crypto.keys import load_private_key
+    from attest.files import read_bounded
+    from attest.limits import MAX_KEY_FILE_BYTES
+
+    with about(path):
+        pem = read_bounded(path, MAX_KEY_FILE_BYTES, "private key", allow_pipe=True)
+        try:
+            return load_private_key(pem, None)
+        except Unavailable as error:
+            if error.code != "passphrase-required":
+                raise
+        return load_private_key(pem, passphrase.get(f"Passphrase of {path.name}: "))
+
+
+def certificates(path: Path, what: str) -> tuple[Certificate, ...]:
+    """The certificates in the PEM file at ``path``, at least one."""
+    from attest.crypto.x509 import load_certificates
+    from attest.files import read_bounded
+    from attest.limits import MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES
+
+    with about(path):
+        limit = 2 * MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES
+        return load_certificates(read_bounded(path, limit, what, allow_pipe=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Passphrase:
+    """Where a passphrase comes from: ``file``, ``variable``, or the terminal when both are None.
+
+    Raises:
+        click.UsageError: both are given.
+    """
+
+    file: Path | None
+    variable: str | None
+
+    def __post_init__(self) -> None:
+        if self.file is not None and self.variable is not None:
+            raise click.UsageError("choose one of --passphrase-file and --passphrase-env")
+
+    @property
+    def stored(self) -> bool:
+        """Whether it can be had without asking."""
+        return self.file is not None or self.variable is not None
+
+    def get(self, prompt: str) -> bytes:
+        """The passphrase, not empty.
+
+        Raises:
+            Unavailable: no such file or variable, an empty one, or no terminal to ask on.
+        """
+        if self.file is not None:
+            return _from_file(self.file)
+        if self.variable is not None:
+            return _from_environment(self.variable)
+        return ask(prompt)
+
+
+def ask(prompt: str) -> bytes:
+    """What is typed on the terminal, unseen.
+
+    Raises:
+        Unavailable: there is no terminal, or nothing was typed.
+    """
+    import getpass
+    import warnings
+
+    with warnings.catch_warnings():
+        # The warning says that the answer would be visible, or be taken from a pipe: refuse both.
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            typed = getpass.getpass(prompt)
+        except (getpass.GetPassWarning, EOFError, OSError):
+            raise Unavailable(
+                "a passphrase is needed and there is no terminal to ask for it",
+                hint="give --passphrase-file F or --passphrase-env VAR",
+                code="passphrase-required",
+            ) from None
+    return _not_empty(typed.encode("utf-8", "surrogateescape"), "the typed passphrase")
+
+
+def _from_file(path: Path) -> bytes:
+    from attest.files import read_bounded
+
+    content = read_bounded(path, _MAX_PASSPHRASE_BYTES, "passphrase", allow_pipe=True)
+    line = content.removesuffix(b"\n").removesuffix(b"\r")
+    return _not_empty(line, f"the passphrase in {path}")
+
+
+def _from_environment(variable: str) -> bytes:
+    value = os.environb.get(os.fsencode(variable))
+    if value is None:
+        raise Unavailable(
+            "the environment variable with the passphrase is not set",
+            where=variable,
+            hint="export it, or give --passphrase-file F",
+            code="passphrase-required",
+        )
+    return _not_empty(value, f"the passphrase in ${variable}")
+
+
+def _not_empty(passphrase: bytes, what: str) -> bytes:
+    if passphrase:
+        return passphrase
+    raise Unavailable(
+        f"{what} is empty",
+        hint="an empty passphrase protects nothing: give one",
+        code="passphrase-required",
+    )

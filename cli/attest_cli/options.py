@@ -1,0 +1,124 @@
+"""What the command lines of all verbs share: the verb class, value types, passphrase options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from attest_cli.output import Voice
+
+_Callback = TypeVar("_Callback", bound=Callable[..., Any])
+
+FILE: Final = click.Path(path_type=Path)
+"""A path. Whether it exists is found on reading it (exit 3), not while parsing (exit 2)."""
+
+
+_RFC3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+class Verb(click.Command):
+    """A verb: carries ``--quiet`` and ``--verbose``, ``--json`` if it reports, and examples.
+
+    Args:
+        schema: of the object that ``--json`` prints; None for a verb that reports nothing.
+        examples: command lines that work as they stand; shown in ``--help`` and run by the tests.
+    """
+
+    def __init__(
+        self, *args: Any, schema: str | None, examples: Sequence[str], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.schema = schema
+        self.examples = tuple(examples)
+        self.params += _switches(with_json=schema is not None)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if self.schema is not None:
+            ctx.ensure_object(Voice).schema = self.schema
+        return super().invoke(ctx)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}$ {line}\n")
+
+
+def _switches(*, with_json: bool) -> list[click.Parameter]:
+    switches: list[click.Parameter] = [
+        _switch(["-q", "--quiet"], "quiet", "Only refusals and errors; no progress."),
+        _switch(["-v", "--verbose"], "verbose", "Also what passed; tracebacks of internal errors."),
+    ]
+    if with_json:
+        switches.insert(0, _switch(["--json"], "json", "One JSON object on stdout, no text."))
+    return switches
+
+
+def _switch(names: list[str], attribute: str, help: str) -> click.Option:
+    def remember(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            setattr(ctx.ensure_object(Voice), attribute, True)
+
+    # Eager: an error in another option already has to know how to speak.
+    return click.Option(
+        names, is_flag=True, is_eager=True, expose_value=False, callback=remember, help=help
+    )
+
+
+def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
+    """Option callback: a time in RFC 3339 with its offset, nothing else that ISO 8601 allows."""
+    if value is None:
+        return None
+    try:
+        if _RFC3339.fullmatch(value):
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise click.BadParameter(f"{value!r} is not an RFC 3339 time such as 2026-11-20T12:00:00Z")
+
+
+def counter(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Option callback: 0 to 2^63-1 in plain digits; ``int()`` would also take ``+4_2``."""
+    if value is None:
+        return None
+    if re.fullmatch(r"0|[1-9][0-9]{0,18}", value) and int(value) < 1 << 63:
+        return int(value)
+    raise click.BadParameter(f"{value!r} is not a whole number from 0 to 2^63-1")
+
+
+def inside(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """Option callback: paths relative to the artifact that do not lead out of it."""
+    from attest.artifact.names import normalise_ignored
+
+    try:
+        return normalise_ignored(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def passphrase_options(command: _Callback) -> _Callback:
+    """Where a passphrase comes from, for keys on disk; without either, the terminal is asked."""
+    for option in (
+        click.option(
+            "--passphrase-env",
+            metavar="VAR",
+            help="Environment variable with the passphrase of the key.",
+        ),
+        click.option(
+            "--passphrase-file",
+            type=FILE,
+            metavar="F",
+            help="File with the passphrase; one newline at its end is dropped.",
+        ),
+    ):
+        command = option(command)
+    return command

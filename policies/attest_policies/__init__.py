@@ -1,0 +1,4 @@
+"""Shipped policies, as package data.
+
+Holds nothing yet but its name and its place in the import contracts.
+"""
