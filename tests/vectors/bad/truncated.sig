@@ -1,0 +1,1 @@
+{"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "verificationMaterial": {"publicKey": {"hint": "168e57d656377708ec3c59676e3f989688dea05eaeec833313aacad9e7cfd301"}, "tlogEntries": []}, "
