@@ -69,6 +69,11 @@ class AttestError(Exception):
             self.where = where
         return self
 
+    def within(self, place: str) -> AttestError:
+        """Return self with ``place`` in front of where it already is."""
+        self.where = place if self.where is None else f"{place}: {self.where}"
+        return self
+
 
 class MalformedInput(AttestError):
     default_code = "malformed-input"

@@ -47,10 +47,11 @@ def read_bounded(path: Path, limit: int, what: str, *, allow_pipe: bool = False)
                     f"the {what} is not a regular file", where=str(path), code="not-a-file"
                 )
             os.set_blocking(descriptor, True)
-            content = _read_at_most(descriptor, limit + 1)
+            oversized = os.fstat(descriptor).st_size > limit  # known without reading any of it
+            content = b"" if oversized else _read_at_most(descriptor, limit + 1)
         finally:
             os.close(descriptor)
-        if len(content) > limit:
+        if oversized or len(content) > limit:
             raise TooLarge(f"the {what} has more than {limit} bytes", where=str(path))
         return content
     except FileNotFoundError:

@@ -26,7 +26,7 @@ from attest.artifact.hashing import (
     open_listed,
 )
 from attest.artifact.layout import describe_shard
-from attest.artifact.names import SIGNATURE_NAMES, covering_path
+from attest.artifact.names import SIGNATURE_NAMES, covering_path, normalise_ignored
 from attest.artifact.walk import Listing, Problem
 from attest.codec.manifest import Manifest
 from attest.codec.oms import OmsStatement
@@ -205,12 +205,18 @@ def _uncovered(
             severity,
             f"is not covered by the signature ({files})",
             where=path,
-            hint=None
-            if severity is not Severity.FAIL
-            else f"the signer left it out; if that is all right: --allow-ignore {path}",
+            hint=_uncovered_hint(path) if severity is Severity.FAIL else None,
             details={"files": count, "allowed": severity is not Severity.FAIL},
         )
     )
+
+
+def _uncovered_hint(path: str) -> str:
+    try:
+        (allowable,) = normalise_ignored([path])
+    except ValueError:
+        return "the signer left everything out; ask for a signature that covers the files"
+    return f"the signer left it out; if that is all right: --allow-ignore {allowable}"
 
 
 def _missing(name: str, result: Comparison) -> None:

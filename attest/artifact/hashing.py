@@ -192,7 +192,7 @@ class _Job:
         spread = len(large) < self.workers
         with ThreadPoolExecutor(self.streams) as pool, ThreadPoolExecutor(2 * self.streams) as side:
             helpers = side if spread else None
-            self._wait([pool.submit(self._one_large, at, helpers) for at in large])
+            self._wait(pool.submit(self._one_large, at, helpers) for at in large)
 
     def _run_small(self, small: list[int]) -> None:
         if not small:
@@ -200,18 +200,19 @@ class _Job:
         step = _BATCH_SMALL
         with ThreadPoolExecutor(self.workers) as pool:
             self._wait(
-                [
-                    pool.submit(self._batch, small[start : start + step])
-                    for start in range(0, len(small), step)
-                ]
+                pool.submit(self._batch, small[start : start + step])
+                for start in range(0, len(small), step)
             )
 
-    def _wait(self, futures: list[Future[None]]) -> None:
+    def _wait(self, submissions: Iterator[Future[None]]) -> None:
+        """Start everything, then wait for it. Ctrl-C may come at any point of both."""
+        futures: list[Future[None]] = []
         try:
+            futures.extend(submissions)
             for future in futures:
                 future.result()
         except BaseException:
-            self.stopped = True  # Ctrl-C or a defect: let the workers end at their next file
+            self.stopped = True  # Ctrl-C or a defect: let the workers end at their next piece
             for future in futures:
                 future.cancel()
             raise

@@ -144,7 +144,9 @@ def check_name(name: str) -> None:
         MalformedInput: code ``unsafe-name``.
     """
     if _BAD_PART.search(name):
-        raise MalformedInput("unsafe file name in manifest", where=name[:200], code="unsafe-name")
+        raise MalformedInput(
+            "is no plain relative file name", where=name[:200] or "(empty name)", code="unsafe-name"
+        )
     if len(name) * 4 > limits.MAX_NAME_BYTES or not name.isascii():
         try:
             length = len(name.encode("utf-8"))

@@ -1,6 +1,7 @@
 """Show what a file says, without believing it.
 
-The file's content decides what it is. Everything in the result is unverified, and the result says
+The file's content decides what it is; only a claims file of one line, which is also an envelope, is
+told by its name. Everything in the result is unverified, and the result says
 so in its first member.
 """
 
@@ -45,16 +46,16 @@ def inspect_file(path: Path) -> dict[str, Any]:
     """
     data = read_bounded(path, limits.MAX_BUNDLE_BYTES, "file")
     try:
-        described = _describe(data)
+        described = _describe(data, claims=path.name.endswith(".claims.jsonl"))
     except AttestError as error:
-        raise error.at(str(path)) from None
+        raise error.within(str(path)) from None
     return {"verified": False, "path": str(path), "sha256": Digest.of(data).hex, **described}
 
 
-def _describe(data: bytes) -> dict[str, Any]:
+def _describe(data: bytes, *, claims: bool) -> dict[str, Any]:
     if b"-----BEGIN " in data[:4096]:
         return _describe_pem(data)
-    lines = _claim_lines(data)
+    lines = split_claims(data) if claims else _claim_lines(data)
     if lines is not None:
         return {"type": "claims", "claims": [_describe_signed(line) for line in lines]}
     return _describe_signed(data)
