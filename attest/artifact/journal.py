@@ -2,7 +2,8 @@
 
 What a journal entry assumes: a file with the same device, inode, size, modification time and change
 time (both in nanoseconds) has the same content. That misses a writer who sets the system clock back
-and restores both times, or writes to the disk below the file system. Therefore resuming is off
+and restores both times, who writes again within one tick of the kernel's clock (some milliseconds)
+without changing the size, or who writes to the disk below the file system. Therefore resuming is off
 unless asked for, ``verify`` never reads a journal, and a journal is used only if it is a plain
 file of the same user that nobody else can write (mode 0600, no second hard link), for the same
 artifact folder, algorithm and kind of digests.
@@ -14,6 +15,7 @@ chunks]``. What follows a damaged line is dropped.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -173,6 +175,11 @@ def _open_private(path: Path) -> int:
         and info.st_nlink == 1
         and not info.st_mode & 0o077
     )
+    if private and not _locked(handle):
+        os.close(handle)
+        raise Unavailable(
+            "journal is in use by another run", where=str(path), code="journal-in-use"
+        )
     if not private:
         os.close(handle)
         raise Unavailable(
@@ -182,3 +189,12 @@ def _open_private(path: Path) -> int:
             code="unsafe-journal",
         )
     return handle
+
+
+def _locked(handle: int) -> bool:
+    """Whether this run alone holds the journal now; the lock ends with the descriptor."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -35,7 +35,7 @@ CHUNK_SIZE: Final = 16 * limits.MIB
 TREE_DIGEST_NAME: Final = "attestTreeV1"
 """Under which name a subject carries a tree digest over SHA-256 digests."""
 
-_BAD_PART: Final = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\x00")
+_BAD_PART: Final = re.compile(r"(?:^|/)\.{0,2}(?:/|\Z)|\x00")
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import re
+import warnings
 from typing import Final
 
 from attest.codec import jsonstrict
@@ -38,11 +39,13 @@ def parse_dcp_metadata(data: bytes, *, where: str) -> frozenset[str]:
     """
     names = set()
     try:
-        for opcode, argument, _ in pickletools.genops(data):
-            if not isinstance(argument, str) or "UNICODE" not in opcode.name:
-                continue
-            if _DISTCP.fullmatch(argument):
-                names.add(argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd escapes in strings that are not used here
+            for opcode, argument, _ in pickletools.genops(data):
+                if not isinstance(argument, str) or "UNICODE" not in opcode.name:
+                    continue
+                if _DISTCP.fullmatch(argument):
+                    names.add(argument)
     except (ValueError, UnicodeDecodeError, KeyError, OverflowError):
         raise MalformedInput("is not a pickle", where=where, code="malformed-metadata") from None
     return frozenset(names)

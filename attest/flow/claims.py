@@ -43,7 +43,11 @@ def claim_findings(
     """
     data = read_bounded(claims, limits.MAX_BUNDLE_BYTES, "claims file")
     findings, others = [], 0
-    for number, line in enumerate(split_claims(data), 1):
+    try:
+        lines = split_claims(data)
+    except AttestError as error:
+        raise error.within(str(claims)) from None
+    for number, line in enumerate(lines, 1):
         try:
             statement = _verified(line, trust, at)
             if statement is None or not _is_about(statement, digests):
@@ -51,7 +55,7 @@ def claim_findings(
             elif statement.predicate_type == ARTIFACT_PREDICATE_TYPE:
                 findings.append(_artifact_finding(read_artifact_claim(statement)))
         except AttestError as error:
-            raise error.at(f"{claims}: line {number}") from None
+            raise error.within(f"{claims}: line {number}") from None
     if others:
         findings.append(
             Finding(

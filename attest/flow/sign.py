@@ -30,25 +30,18 @@ from attest.artifact.walk import Listing, Problem, list_files
 from attest.claim.artifact import ArtifactClaim, encode_artifact_claim
 from attest.claim.store import append_claim
 from attest.codec.bundle import (
-    ChainMaterial,
-    KeyMaterial,
-    UnverifiedBundle,
     encode_bundle,
 )
 from attest.codec.dsse import (
     IN_TOTO_PAYLOAD_TYPE,
     EnvelopeSignature,
-    UnverifiedEnvelope,
     encode_envelope,
     pae_parts,
 )
 from attest.codec.manifest import Manifest
 from attest.codec.oms import encode_oms
-from attest.codec.signature import parse_signature
 from attest.digest import HashAlgorithm
 from attest.errors import (
-    AttestError,
-    DigestMismatch,
     MalformedInput,
     Unavailable,
     Unsupported,
@@ -164,6 +157,8 @@ def sign_artifact(
     is_bundle = _is_bundle(signers, chosen.algorithm)
     target = signature or default_signature(path, envelope=not is_bundle)
     claims_target = (claims or default_claims(path)) if claim else None
+    for place in (target, *(path / name for name in SIGNATURE_NAMES)):
+        _check_no_folder(place)
     _check_writable(target)
     if claims_target is not None:
         _check_claims_place(path, claims_target)
@@ -254,7 +249,11 @@ def _check_writable(target: Path) -> None:
         raise Unavailable("folder does not exist", where=str(folder), code="file-unwritable")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Unavailable("folder is not writable", where=str(folder), code="file-unwritable")
-    if target.is_dir():
+
+
+def _check_no_folder(target: Path) -> None:
+    """What has a signature's name is left out of the signature: it must not be a folder."""
+    if os.path.isdir(target):
         raise Unavailable("is a folder", where=str(target), code="file-unwritable")
 
 
@@ -265,6 +264,7 @@ def _check_claims_place(path: Path, claims: Path) -> None:
             where=str(claims),
             code="claims-inside",
         )
+    _check_no_folder(claims)
     _check_writable(claims)
 
 
@@ -438,82 +438,3 @@ def _record(
         where=str(target),
     )
     return (torn,)
-
-
-def attach_timestamp(path: Path, signature: Path | None, response: bytes) -> Path:
-    """Put an RFC 3161 response into the signature that it is about.
-
-    For sites where the machine that signs cannot reach the authority: the request is carried out,
-    the response back. Whether the authority is to be trusted is judged by whoever verifies.
-
-    Args:
-        path: the artifact.
-        signature: its signature file; default as in :func:`sign_artifact`.
-        response: DER, from anywhere.
-
-    Returns:
-        the signature file that was rewritten.
-
-    Raises:
-        Unavailable: no signature there.
-        MalformedInput: not a response, or not granted.
-        DigestMismatch: about none of the signatures in the file.
-        Unsupported: a form that is not written here.
-    """
-    target = signature or _existing_signature(path)
-    parsed = parse_signature(read_bounded(target, limits.MAX_BUNDLE_BYTES, "signature"))
-    try:
-        if isinstance(parsed, UnverifiedBundle):
-            write_atomic(target, _stamped_bundle(parsed, response))
-        else:
-            write_atomic(target, _stamped_envelope(parsed, response))
-    except AttestError as error:
-        raise error.at(str(target)) from None
-    return target
-
-
-def _existing_signature(path: Path) -> Path:
-    candidates = [default_signature(path, envelope=choice) for choice in (False, True)]
-    found = [candidate for candidate in candidates if candidate.exists()]
-    if len(found) == 1:
-        return found[0]
-    what = "there are two signatures" if found else "there is no signature"
-    raise Unavailable(
-        what, where=str(path), hint="name it with --signature", code="signature-missing"
-    )
-
-
-def _stamped_bundle(bundle: UnverifiedBundle, response: bytes) -> Iterator[bytes]:
-    from attest.crypto.timestamp import check_about
-
-    material = bundle.material
-    hint = material.hint if isinstance(material, KeyMaterial) else None
-    chain = material.certificates if isinstance(material, ChainMaterial) else ()
-    if hint is None and not chain:
-        raise Unsupported("only OMS v1.0 key and certificate bundles are rewritten")
-    sig = bundle.envelope.signatures[0].sig
-    check_about(response, sig)
-    return encode_bundle(
-        bundle.envelope.payload,
-        sig,
-        hint=hint,
-        chain=chain,
-        timestamps=(*bundle.timestamps, response),
-    )
-
-
-def _stamped_envelope(envelope: UnverifiedEnvelope, response: bytes) -> Iterator[bytes]:
-    from attest.crypto.timestamp import check_about
-
-    stamped, failure = [], None
-    for entry in envelope.signatures:
-        try:
-            check_about(response, entry.sig)
-        except DigestMismatch as error:
-            failure = error
-            stamped.append(entry)
-        else:
-            stamped.append(replace(entry, timestamps=(*entry.timestamps, response)))
-    if stamped == list(envelope.signatures) and failure is not None:
-        raise failure
-    return encode_envelope(envelope.payload_type, envelope.payload, stamped)

@@ -16,6 +16,7 @@ attacker cannot write, or verify again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -108,9 +109,9 @@ def find_signature(path: Path, trust: Trust) -> Path:
         len(trust.keys) > 1 or not trust.keys[0].algorithm.oms
     )
     for candidate in (envelope, bundle) if wants_envelope else (bundle, envelope):
-        if candidate.exists() or candidate.is_symlink():
+        if os.path.lexists(candidate):
             return candidate
-    if not path.exists():
+    if not os.path.exists(path):
         raise Unavailable("does not exist", where=str(path), code="file-missing")
     raise VerificationFailed(
         "is not signed",
@@ -196,7 +197,7 @@ class _Run:
 
     def add_claims(self, path: Path, *, named: bool) -> None:
         """Check 5. A file that the caller named must be there."""
-        if named or path.exists():
+        if named or os.path.lexists(path):
             self.findings += claim_findings(
                 path, digests=self.subject["digests"], trust=self.trust, at=self.at
             )

@@ -277,7 +277,7 @@ def _attach(voice: Voice, path: Path, signature: Path | None, tsa: str | None) -
         raise click.UsageError("say who signs: --key K, or --pkcs11 URI")
     from attest.codec.tsp import parse_response
     from attest.files import read_bounded
-    from attest.flow.sign import attach_timestamp
+    from attest.flow.timestamp import attach_timestamp
     from attest.limits import MAX_TIMESTAMP_BYTES
 
     response = read_bounded(Path(tsa), MAX_TIMESTAMP_BYTES, "timestamp response", allow_pipe=True)
