@@ -51,9 +51,13 @@ FILES = {
 """A tree with every ordinary difficulty; keys in code-point order."""
 
 
-@functools.cache
 def signer(algorithm: KeyAlgorithm = P256, number: int = 0) -> LocalSigner:
     """A key of the test run; other numbers are other keys."""
+    return _signer(algorithm, number)
+
+
+@functools.cache
+def _signer(algorithm: KeyAlgorithm, number: int) -> LocalSigner:
     del number
     return generate(algorithm)
 

@@ -61,6 +61,11 @@ def verify(name: str) -> None:
     assert len(verified.signers) == len(keys)
 
 
+def vector_of(name: str) -> dict[str, Any]:
+    fixture("provenance", "dsse", "vectors.json")
+    return VECTORS[name]
+
+
 def test_every_vector_is_judged_here():
     fixture("provenance", "dsse", "vectors.json")
     assert set(VECTORS) == ACCEPTED | set(REASONS) | {"spec-vector"}
@@ -80,7 +85,7 @@ def test_refused(name):
 
 def test_vector_of_the_specification():
     """Its signature is r and s side by side, and its payload type is not in-toto's."""
-    vector = VECTORS.get("spec-vector") or fixture("provenance", "dsse", "vectors.json")
+    vector = vector_of("spec-vector")
     envelope = parse_envelope(json.dumps(vector["envelope"]).encode())
     parts = pae_parts(envelope.payload_type, envelope.payload)
     assert b"".join(parts) == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
@@ -94,13 +99,13 @@ def test_vector_of_the_specification():
 
 def test_url_safe_payload_is_no_statement_in_any_alphabet():
     """DSSE lets readers take both alphabets; here a value has one spelling. Nothing is lost."""
-    vector = VECTORS.get("urlsafe-base64-payload") or fixture("provenance", "dsse", "vectors.json")
+    vector = vector_of("urlsafe-base64-payload")
     with pytest.raises(AttestError):
         parse_statement(base64.urlsafe_b64decode(vector["envelope"]["payload"]))
 
 
 def test_signatures_keep_their_hints():
-    vector = VECTORS.get("ed-1of1") or fixture("provenance", "dsse", "vectors.json")
+    vector = vector_of("ed-1of1")
     (signature,) = parse_envelope(json.dumps(vector["envelope"]).encode()).signatures
     assert isinstance(signature, EnvelopeSignature)
     assert signature.keyid == vector["envelope"]["signatures"][0]["keyid"]

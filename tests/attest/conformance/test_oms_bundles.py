@@ -18,7 +18,7 @@ from attest.crypto.x509 import SanRule, SubjectRule, load_certificates
 from attest.errors import MalformedInput
 from attest.flow.inspect import inspect_file
 from attest.flow.verify import verify_artifact
-from attest.trust.signers import CertificateTrust, KeyTrust, SigstoreTrust
+from attest.trust.signers import CertificateTrust, KeyTrust, SigstoreTrust, Trust
 from attest.verdict import Outcome, Verdict
 from tests.support.fixtures import fixture, fixtures_root
 from tests.support.forge import refusals
@@ -266,11 +266,13 @@ def test_one_changed_byte_of_content_is_named(name, tmp_path):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     spoiled = tmp_path / "signme-1"
     spoiled.write_bytes(b"?" + spoiled.read_bytes()[1:])
-    trust = {
-        "certificate": certificate_trust,
-        "sigstore": sigstore_trust,
-        "elliptic-key": lambda: key_trust("mt", "keys", "certificate", "signing-key-pub.pem"),
-    }[kind]()
+    trust: Trust
+    if kind == "certificate":
+        trust = certificate_trust()
+    elif kind == "sigstore":
+        trust = sigstore_trust()
+    else:
+        trust = key_trust("mt", "keys", "certificate", "signing-key-pub.pem")
     single = name == "v0.3.1-elliptic-key"
     verdict = verify_artifact(
         spoiled if single else tmp_path,
