@@ -76,16 +76,21 @@ def run(arguments: Sequence[str | Path], *, timed_inside: bool = False) -> Cost:
     return Cost(wall, cpu, usage.ru_maxrss * 1024)
 
 
-def in_turns(rounds: int, actions: Mapping[str, Action]) -> dict[str, Cost]:
-    """Medians of each action over ``rounds`` rounds of all actions, after one that is thrown away.
+def in_turns(
+    rounds: int, actions: Mapping[str, Action], *, warm_up: bool = True
+) -> dict[str, Cost]:
+    """Medians of each action over ``rounds`` rounds of all actions.
 
     Neighbours in time share the machine's mood: what slows one down slows the others too.
+
+    Args:
+        warm_up: run all once before, and throw that away.
     """
     taken: dict[str, list[Cost]] = {name: [] for name in actions}
-    for turn in range(rounds + 1):
+    for turn in range(rounds + warm_up):
         for name, action in actions.items():
             cost = action()
-            if turn:
+            if turn >= warm_up:
                 taken[name].append(cost)
     return {name: _median(costs) for name, costs in taken.items()}
 

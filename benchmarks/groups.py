@@ -114,6 +114,7 @@ def shards(context: Context) -> Iterator[Row]:
         actions: dict[str, Action] = {
             "hashlib": probe("all_threads", root),
             "engine": probe("engine", root),
+            "sign, chunks": signing.sign(),
             "sign": signing.sign("--no-chunk-digests"),
             "verify": signing.verify(),
         }
@@ -131,6 +132,7 @@ def shards(context: Context) -> Iterator[Row]:
     name = "sign, no chunks"
     yield speed(what + name, size, wall["sign"], wall["hashlib"], which, SHA256_SHARE)
     yield speed(what + "verify", size, wall["verify"], wall["hashlib"], which, SHA256_SHARE)
+    yield speed(what + "sign, hashed twice", size, wall["sign, chunks"], wall["hashlib"], which)
 
 
 def small_files(context: Context) -> Iterator[Row]:
@@ -209,6 +211,7 @@ def entries(context: Context) -> Iterator[Row]:
                 "verify": small.verify(),
                 "verify 2": large.verify(),
             },
+            warm_up=False,  # minutes; and the files were written just now
         )
     count = folders * per_folder
     for verb in ("sign", "verify"):
