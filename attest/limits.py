@@ -14,6 +14,19 @@ MIB: Final = 1024 * KIB
 MAX_BUNDLE_BYTES: Final = 768 * MIB
 """Bytes of a signature file. 10^6 files with sizes and long names make about 400 MB."""
 
+MAX_LEGACY_PAYLOAD_BYTES: Final = 32 * MIB
+"""Bytes of a v0.2-era statement: its encoding escapes every byte before it is hashed."""
+
+MAX_INSPECTED_CLAIMS_BYTES: Final = 16 * MIB
+"""Bytes of a claims file that is shown: its unverified predicates are held as objects, which take
+20 times as much."""
+
+MAX_FOLLOWED_FOLDERS: Final = 100_000
+"""Folders of an artifact when links are followed: a few links can multiply one without bound."""
+
+MAX_ELEMENT_PARTS: Final = 1_000_000
+"""Commas in one very large manifest entry. The chunk digests of a 10 TB file need 655 000."""
+
 MAX_MANIFEST_ENTRIES: Final = 4_000_000
 """Entries (files or byte ranges) of one manifest: bounds memory at about 1 GiB."""
 

@@ -11,7 +11,8 @@ settings are followed.
 from __future__ import annotations
 
 import http.client
-import time
+import queue
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def request_timestamp(
     Args:
         url: ``http`` or ``https``; the answer is signed, so plain HTTP is common here.
         der_request: from :func:`attest.crypto.timestamp.build_request`.
-        timeout: seconds, for each wait and for the whole answer.
+        timeout: seconds for everything: connecting, sending, and the whole answer.
         opener: for a special proxy or TLS set-up; must not follow redirects.
 
     Returns:
@@ -74,13 +75,38 @@ def request_timestamp(
         raise ValueError("the address of a timestamp authority starts with http:// or https://")
     if parts.username or parts.password:
         raise ValueError("the address of a timestamp authority must not hold a password")
-    deadline = time.monotonic() + timeout
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
         url, data=der_request, headers={"Content-Type": _QUERY, "Accept": _REPLY}, method="POST"
     )
+    answer: queue.SimpleQueue[bytes | BaseException] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answer.put(_exchange(opener or _opener(), request, url, timeout))
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            answer.put(error)
+
+    # A socket's time-out is for each wait, and a server may drip headers for ever. So the exchange
+    # runs in a thread that is left behind when time is up; it ends with the server or the process.
+    threading.Thread(target=ask, name="timestamp", daemon=True).start()
     try:
-        with (opener or _opener()).open(request, timeout=timeout) as response:
-            return _body(response, url, deadline)
+        result = answer.get(timeout=timeout)
+    except queue.Empty:
+        raise _unavailable(url, "the answer took too long") from None
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def _exchange(
+    opener: urllib.request.OpenerDirector,
+    request: urllib.request.Request,
+    url: str,
+    timeout: float,
+) -> bytes:
+    try:
+        with opener.open(request, timeout=timeout) as response:
+            return _body(response, url)
     except urllib.error.HTTPError as error:
         error.close()
         raise _unavailable(url, f"it answered with HTTP status {error.code}") from None
@@ -90,7 +116,7 @@ def request_timestamp(
         raise _unavailable(url, type(error).__name__) from None
 
 
-def _body(response: http.client.HTTPResponse, url: str, deadline: float) -> bytes:
+def _body(response: http.client.HTTPResponse, url: str) -> bytes:
     if response.headers.get_content_type() != _REPLY:
         raise MalformedInput(
             f"the answer is not of type {_REPLY}",
@@ -103,9 +129,6 @@ def _body(response: http.client.HTTPResponse, url: str, deadline: float) -> byte
         body += chunk
         if len(body) > MAX_TIMESTAMP_BYTES:
             raise TooLarge(f"a timestamp has at most {MAX_TIMESTAMP_BYTES} bytes", where=url)
-        # Each wait is bounded by the socket; a server that drips bytes is stopped here.
-        if time.monotonic() > deadline:
-            raise _unavailable(url, "the answer took too long")
     return bytes(body)
 
 

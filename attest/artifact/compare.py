@@ -3,7 +3,8 @@
 Every file on disk ends in exactly one class:
 
 * listed in the manifest: hashed and compared;
-* the signature file that is being verified, or another signature of ours at the root;
+* the signature file that is being verified;
+* another signature over the same files, under a signature's name at the root: a warning;
 * under a path that the *consumer* allows to be unsigned: ``uncovered``, a warning;
 * under a path that only the *signer* ignored: ``uncovered``, refused;
 * none of these: extra, refused.
@@ -17,6 +18,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from attest import limits
 from attest.artifact.hashing import (
     FileChanged,
     Progress,
@@ -28,9 +30,13 @@ from attest.artifact.hashing import (
 from attest.artifact.layout import describe_shard
 from attest.artifact.names import SIGNATURE_NAMES, covering_path, normalise_ignored
 from attest.artifact.walk import Listing, Problem
+from attest.codec.bundle import UnverifiedBundle
 from attest.codec.manifest import Manifest
-from attest.codec.oms import OmsStatement
+from attest.codec.oms import OmsStatement, parse_oms
+from attest.codec.signature import parse_signature
 from attest.digest import HashAlgorithm
+from attest.errors import AttestError
+from attest.files import read_bounded
 from attest.verdict import Finding, Severity
 
 
@@ -159,9 +165,7 @@ def _pair(listing: Listing, statement: OmsStatement, scope: Scope, result: Compa
             indexes.append(index)
             seen.add(name)
     for path, count in uncovered.items():
-        # A file of that name. A folder cannot be there as well, and its files are no signatures.
-        other_signature = path in SIGNATURE_NAMES and path in listing.names
-        _uncovered(path, count, scope, result, other_signature)
+        _uncovered(path, count, scope, result, _is_other_signature(listing, path, statement))
     for name in known:
         if name not in seen and wanted(name):
             _missing(name, result)
@@ -196,19 +200,37 @@ def _uncovered(
 ) -> None:
     files = "1 file" if count == 1 else f"{count} files"
     allowed = covering_path(path, scope.allow_ignore) is not None
-    severity = Severity.FAIL
-    if allowed or other_signature:
-        severity = Severity.INFO if other_signature and not allowed else Severity.WARN
+    message = f"is not covered by the signature ({files})"
+    if other_signature:
+        message = "is another signature over the same files, and was not verified"
     result.findings.append(
         Finding(
             "file-uncovered",
-            severity,
-            f"is not covered by the signature ({files})",
+            Severity.WARN if allowed or other_signature else Severity.FAIL,
+            message,
             where=path,
-            hint=_uncovered_hint(path) if severity is Severity.FAIL else None,
-            details={"files": count, "allowed": severity is not Severity.FAIL},
+            hint=None if allowed or other_signature else _uncovered_hint(path),
+            details={"files": count, "allowed": allowed},
         )
     )
+
+
+def _is_other_signature(listing: Listing, path: str, statement: OmsStatement) -> bool:
+    """Whether a file with a signature's name is one, over these very files.
+
+    Every signature of ours leaves these names out, so that several can lie side by side. The name
+    alone excuses nothing: a loader that takes all of ``*.json`` would read what lies there.
+    """
+    if path not in SIGNATURE_NAMES or path not in listing.names:
+        return False
+    try:
+        data = read_bounded(listing.root / path, limits.MAX_BUNDLE_BYTES, "signature")
+        other = parse_signature(data)
+        envelope = other.envelope if isinstance(other, UnverifiedBundle) else other
+        manifest = parse_oms(envelope.payload).manifest
+    except AttestError:
+        return False
+    return manifest.lists_the_same(statement.manifest)
 
 
 def _uncovered_hint(path: str) -> str:

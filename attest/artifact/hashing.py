@@ -11,8 +11,8 @@ Three shapes of work:
 
 A file is accepted only if what was opened is what was listed (device, inode, size), was read to
 exactly that size, and has the same size, modification and change time afterwards. A writer that
-sets the clock back and restores every field goes unnoticed here; the digest then still describes
-bytes that were really read.
+restores every field, or writes through a memory map that was dirty before, goes unnoticed here; the
+digest then still describes bytes that were really read.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 What a journal entry assumes: a file with the same device, inode, size, modification time and change
 time (both in nanoseconds) has the same content. That misses a writer who sets the system clock back
 and restores both times, who writes again within one tick of the kernel's clock (some milliseconds)
-without changing the size, or who writes to the disk below the file system. Therefore resuming is off
-unless asked for, ``verify`` never reads a journal, and a journal is used only if it is a plain
+without changing the size, or who writes to the disk below the file system. Therefore resuming is
+off unless asked for, ``verify`` never reads a journal, and a journal is used only if it is a plain
 file of the same user that nobody else can write (mode 0600, no second hard link), for the same
 artifact folder, algorithm and kind of digests.
 

@@ -6,6 +6,7 @@ their shards, and PyTorch DCP (``.metadata`` with ``__<rank>_<n>.distcp``).
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -83,12 +84,13 @@ def shard_problems(names: Iterable[str], read: Callable[[str], bytes]) -> list[P
     """
     present = set(names)
     problems = _numbered(present)
+    folders = _shards_by_folder(present)
     for name in sorted(present):
-        folder = name.rpartition("/")[0]
-        prefix = f"{folder}/" if folder else ""
+        folder, slash, base = name.rpartition("/")
+        prefix = folder + slash
         if name.endswith(_INDEX_SUFFIXES):
             listed = parse_weight_map(read(name), where=name)
-        elif name.rpartition("/")[2] == ".metadata" and _has_distcp(present, prefix):
+        elif base == ".metadata" and any(map(_DISTCP.fullmatch, folders.get(folder, ()))):
             listed = parse_dcp_metadata(read(name), where=name)
         else:
             continue
@@ -97,7 +99,7 @@ def shard_problems(names: Iterable[str], read: Callable[[str], bytes]) -> list[P
             Problem(shard, "shard-missing", f"shard is listed in {name} and is not there")
             for shard in sorted(wanted - present)
         ]
-        problems += _unlisted(name, prefix, wanted, present)
+        problems += _unlisted(name, wanted, folders.get(folder, []))
     unique = {(problem.name, problem.code): problem for problem in reversed(problems)}
     return sorted(unique.values(), key=lambda problem: (problem.name, problem.code))
 
@@ -112,12 +114,13 @@ def _numbered(present: set[str]) -> list[Problem]:
             key = (shard.stem, shard.total, shard.suffix)
             series.setdefault(key, set()).add(shard.index)
             widths[key] = len(name) - len(shard.stem) - len(shard.suffix)
-    problems = []
+    problems: list[Problem] = []
     for (stem, total, suffix), indexes in series.items():
         digits = (widths[stem, total, suffix] - 5) // 2
         first = 0 if 0 in indexes and total not in indexes else 1
         wanted = range(first, first + total)
-        gaps = [index for index in wanted if index not in indexes][:_MAX_NAMED]
+        missing = (index for index in wanted if index not in indexes)
+        gaps = list(itertools.islice(missing, _MAX_NAMED - len(problems)))
         for index, code in [(i, "shard-missing") for i in gaps] + [
             (i, "shard-extra") for i in sorted(indexes) if i not in wanted
         ]:
@@ -127,19 +130,24 @@ def _numbered(present: set[str]) -> list[Problem]:
     return problems
 
 
-def _unlisted(index: str, prefix: str, wanted: set[str], present: set[str]) -> list[Problem]:
+def _shards_by_folder(present: set[str]) -> dict[str, list[str]]:
+    """Names that look like shards, by the folder that they are in."""
+    folders: dict[str, list[str]] = {}
+    for name in sorted(present):
+        if describe_shard(name) is not None:
+            folders.setdefault(name.rpartition("/")[0], []).append(name)
+    return folders
+
+
+def _unlisted(index: str, wanted: set[str], neighbours: list[str]) -> list[Problem]:
     """Files that look like shards of the same checkpoint but are not in its index."""
     stems = {(shard.stem, shard.suffix) for name in wanted if (shard := parse_shard(name))}
     extra = []
-    for name in sorted(present - wanted):
-        if not name.startswith(prefix):
+    for name in neighbours:
+        if name in wanted:
             continue
         shard = parse_shard(name)
         distcp = index.endswith(".metadata") and _DISTCP.fullmatch(name)
         if (shard and (shard.stem, shard.suffix) in stems) or distcp:
             extra.append(Problem(name, "shard-extra", f"shard is not listed in {index}"))
     return extra
-
-
-def _has_distcp(present: set[str], prefix: str) -> bool:
-    return any(name.startswith(prefix) and _DISTCP.fullmatch(name) for name in present)

@@ -139,8 +139,9 @@ class _Walker:
             self._problem(prefix[:-1], "too-deep", "folders are nested too deep")
             return
         self.folders += 1
-        if max(self.folders, len(self.listing.names)) > limits.MAX_MANIFEST_ENTRIES:
-            # Links that lead to folders with links double what is there at every level.
+        # Links that lead to folders with links double what is there at every level.
+        most = limits.MAX_FOLLOWED_FOLDERS if self.listing.followed else limits.MAX_MANIFEST_ENTRIES
+        if self.folders > most or len(self.listing.names) > limits.MAX_MANIFEST_ENTRIES:
             raise TooLarge("holds too many files", where=str(self.listing.root))
         self.above.append(identity)
         try:

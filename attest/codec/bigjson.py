@@ -17,7 +17,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from attest import limits
 from attest.codec import b64, jsonstrict
@@ -27,9 +27,8 @@ _CUT_FROM: Final = 64 * limits.KIB
 """Payload texts shorter than this stay in the document."""
 
 _PAYLOAD: Final = re.compile(rb'"payload"[ \t\r\n]*:[ \t\r\n]*"([A-Za-z0-9+/]{65536,}={0,2})"')
-_WHITE: Final = re.compile(rb"[ \t\r\n]*")
 _WINDOW: Final = 512 * limits.KIB
-_TRIES: Final = 4
+_TRIES: Final = 2
 """Neighbouring cuts that are tried before a window is doubled: keeps hostile input linear."""
 
 
@@ -91,44 +90,56 @@ def each_element(
         if cut - position > limits.MAX_MANIFEST_WINDOW_BYTES:
             cut = -1
         window = _text(data, position, len(data) if cut < 0 else cut + 1, what)
-        if cut >= 0 and _whole_window(window, take):
-            position, step, misses = cut + 2, _WINDOW, 0
+        _check_parts(window, what)
+        parsed = _parse_window(window, closed=cut < 0)
+        if parsed is None:
+            # Not between two elements: inside a string or a nested value. Look further.
+            if cut < 0:
+                _explain_end(len(data) - position, what)
+            misses += 1
+            step = (cut - position) * (1 if misses % _TRIES else 2) + 1
             continue
-        # Not between two elements: either the array ends in this window or the cut was unlucky.
-        end = _last_window(window, take)
+        elements, end = parsed
+        take(elements)
         if end is not None:
-            if position > start + 1 and window[: end - 1].strip(" \t\r\n") == "":
+            if position > start + 1 and not elements:
                 raise MalformedInput(f"{what} has a comma before its end", code="malformed-json")
             return position + end
-        if cut < 0:
-            if len(data) - position > limits.MAX_MANIFEST_WINDOW_BYTES:
-                raise TooLarge(f"an element of {what} is larger than allowed")
-            raise Truncated(f"{what} is not a JSON array of objects up to its end")
-        misses += 1
-        step = (cut - position) * (1 if misses % _TRIES else 2) + 1
+        position, step, misses = cut + 2, _WINDOW, 0
 
 
-def _whole_window(window: str, take: Callable[[list[Any]], None]) -> bool:
+def _parse_window(window: str, *, closed: bool) -> tuple[list[Any], int | None] | None:
+    """Parse a window once.
+
+    Args:
+        closed: the window reaches to the end of the document, so the array must end inside it.
+
+    Returns:
+        None if the window does not end between two elements; else its elements, and where the array
+        ended (bytes, behind the ``]``) if it ended inside the window.
+    """
+    text = f"[{window}" if closed else f"[{window}]"
     try:
-        elements = jsonstrict.DECODER.decode("[" + window + "]")
-    except json.JSONDecodeError:
-        return False
-    except RecursionError:
-        raise MalformedInput("nested too deep", code="nested-too-deep") from None
-    take(elements)
-    return True
-
-
-def _last_window(window: str, take: Callable[[list[Any]], None]) -> int | None:
-    """Take the rest of an array that ends inside ``window``; its length in bytes, or None."""
-    try:
-        elements, length = jsonstrict.DECODER.raw_decode("[" + window)
+        elements, length = jsonstrict.DECODER.raw_decode(text)
     except json.JSONDecodeError:
         return None
     except RecursionError:
         raise MalformedInput("nested too deep", code="nested-too-deep") from None
-    take(elements)
-    return len(window[: length - 1].encode("utf-8"))
+    if not closed and length == len(text):
+        return elements, None
+    return elements, len(window[: length - 1].encode("utf-8"))
+
+
+def _explain_end(rest: int, what: str) -> NoReturn:
+    if rest > limits.MAX_MANIFEST_WINDOW_BYTES:
+        raise TooLarge(f"an element of {what} is larger than allowed")
+    raise Truncated(f"{what} is not a JSON array of objects up to its end")
+
+
+def _check_parts(window: str, what: str) -> None:
+    """A window that grew large holds one element: bound what it makes in memory."""
+    if len(window) > 8 * _WINDOW and window.count(",") > limits.MAX_ELEMENT_PARTS:
+        raise TooLarge(f"an element of {what} has too many parts")
 
 
 def _text(data: bytes | bytearray, start: int, end: int, what: str) -> str:
@@ -142,9 +153,3 @@ def _text(data: bytes | bytearray, start: int, end: int, what: str) -> str:
         raise MalformedInput(
             f"{what} is not UTF-8 (byte {start + error.start})", code="not-utf8"
         ) from None
-
-
-def skip_white(data: bytes | bytearray, position: int) -> int:
-    """The offset of the first byte at or after ``position`` that is not JSON white space."""
-    found = _WHITE.match(data, position)
-    return found.end() if found else position

@@ -70,6 +70,19 @@ class Manifest:
         size = self.algorithm.size
         return bytes(self.digests[index * size : (index + 1) * size])
 
+    def lists_the_same(self, other: Manifest) -> bool:
+        """Whether both list the same files with the same digests, in whatever order."""
+        if self.algorithm is not other.algorithm or len(self) != len(other):
+            return False
+        if self.ranges is not None or other.ranges is not None:
+            return False
+        mine = sorted(range(len(self)), key=self.names.__getitem__)
+        theirs = sorted(range(len(other)), key=other.names.__getitem__)
+        return all(
+            self.names[a] == other.names[b] and self.digest(a) == other.digest(b)
+            for a, b in zip(mine, theirs, strict=True)
+        )
+
     def total_size(self) -> int | None:
         """Bytes of all files together, where sizes are known."""
         return sum(self.sizes) if self.sizes is not None else None

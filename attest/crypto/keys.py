@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -107,18 +107,24 @@ class PublicKey:
         Raises:
             BadSignature: the key did not make it, or it is spelled in another way.
         """
-        _check_length(signature)
+        self.verifier(parts)(signature)
+
+    def verifier(self, parts: _Parts) -> Callable[[bytes], None]:
+        """A check of any number of signatures over the same ``parts``, which are read once.
+
+        Returns:
+            a function of one signature that raises as :meth:`verify_parts` does.
+        """
         key, hash_name = self._key, self.algorithm.hash
         if hash_name is not None:
-            self.verify_digest(signature, _digest(hash_name, parts), hash_name)
-            return
-        try:
-            if isinstance(key, ed25519.Ed25519PublicKey):
-                key.verify(signature, b"".join(parts))
-            elif not isinstance(key, ec.EllipticCurvePublicKey):
-                key.verify_mu(signature, _representative(key, parts))
-        except InvalidSignature:
-            raise _bad_signature() from None
+            digest = _digest(hash_name, parts)
+            return lambda signature: self.verify_digest(signature, digest, hash_name)
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            content = b"".join(parts)
+            return lambda signature: _verify_raw(signature, lambda: key.verify(signature, content))
+        assert not isinstance(key, ec.EllipticCurvePublicKey)
+        mu = _representative(key, parts)
+        return lambda signature: _verify_raw(signature, lambda: key.verify_mu(signature, mu))
 
     def verify_digest(self, signature: bytes, digest: bytes, hash_name: str) -> None:
         """Check an ECDSA ``signature`` over a digest that the caller computed.
@@ -362,13 +368,37 @@ def _representative(key: _MlDsaPublicKey, parts: _Parts) -> bytes:
     return hasher.finalize()
 
 
+def _verify_raw(signature: bytes, verify: Callable[[], None]) -> None:
+    _check_length(signature)
+    try:
+        verify()
+    except InvalidSignature:
+        raise _bad_signature() from None
+
+
+def signature_identity(algorithm: KeyAlgorithm, signature: bytes) -> bytes:
+    """What two signatures share if one was made from the other without the private key.
+
+    From one ECDSA signature anybody can compute a second key, or a second spelling (r, n-s), under
+    which it verifies too; the ``r`` stays. So signatures with one identity count once.
+
+    Args:
+        signature: one that was verified.
+    """
+    if not algorithm.oms:
+        return signature
+    r, _ = decode_dss_signature(signature)
+    return r.to_bytes(66, "big")
+
+
 def _check_length(signature: bytes) -> None:
     if not 0 < len(signature) <= MAX_SIGNATURE_BYTES:
         raise _bad_signature(f"a signature has 1 to {MAX_SIGNATURE_BYTES} bytes")
 
 
 def _check_strict_der(signature: bytes) -> None:
-    # A second spelling of a signature would be a second identity of the signed file.
+    # One spelling of the two numbers. (r, n-s) is another signature that verifies: see
+    # signature_identity.
     try:
         canonical = encode_dss_signature(*decode_dss_signature(signature))
     except ValueError:

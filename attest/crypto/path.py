@@ -29,6 +29,7 @@ What it does not check: the leaf's own usage and names (see :func:`check_leaf_us
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, TypeVar
@@ -67,6 +68,7 @@ _UNDERSTOOD: Final = (
 # What the library tolerates with a warning, it tolerates no more where warnings are errors.
 _UNREADABLE: Final = (
     ValueError,
+    TypeError,  # a name whose string type does not fit its attribute
     x509.InvalidVersion,
     x509.DuplicateExtension,
     CryptographyDeprecationWarning,
@@ -88,7 +90,9 @@ def parse_certificate(der: bytes) -> x509.Certificate:
     if len(der) > MAX_CERTIFICATE_BYTES:
         raise TooLarge(f"a certificate has at most {MAX_CERTIFICATE_BYTES} bytes")
     try:
-        return _read_through(x509.load_der_x509_certificate(der))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # over-long names are common, and harmless
+            return _read_through(x509.load_der_x509_certificate(der))
     except _UNREADABLE:
         raise _malformed("not a well-formed DER certificate") from None
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat import asn1
@@ -47,13 +47,19 @@ __all__ = [
 ]
 
 
+_SIGSTORE_NAME: Final = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7")
+"""otherName of Fulcio certificates: a user name with a domain (``name!space@example.org``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class SanRule:
     """The certificate carries exactly this subject alternative name.
 
     Attributes:
-        name: DNS name, e-mail address, URI, IP address (its canonical text) or UTF-8 otherName.
-            Compared character by character: no wildcards, no case folding.
+        name: its form decides the type that it must have in the certificate. With ``://`` or a
+            leading ``spiffe:`` or ``urn:`` it is a URI; with ``@`` an e-mail address; with ``!``
+            the otherName that Sigstore uses for user names; else a DNS name or an IP address in
+            its canonical text. Compared character by character: no wildcards, no case folding.
 
     Raises:
         ValueError: an empty name.
@@ -254,14 +260,24 @@ def _alternative_names(leaf: x509.Certificate) -> tuple[str, ...]:
 
 
 def _text_of(name: x509.GeneralName) -> str | None:
+    """The text of a name whose type fits the text: a URI in a dNSName would pass for a URI."""
     match name:
-        case x509.DNSName() | x509.RFC822Name() | x509.UniformResourceIdentifier():
-            return name.value
+        case x509.UniformResourceIdentifier():
+            return name.value if _is_uri(name.value) else None
+        case x509.RFC822Name():
+            return name.value if "@" in name.value and not _is_uri(name.value) else None
+        case x509.DNSName():
+            return None if _is_uri(name.value) or set(name.value) & {"@", "!"} else name.value
         case x509.IPAddress():
             return str(name.value)
-        case x509.OtherName():
+        case x509.OtherName(type_id=oid) if oid == _SIGSTORE_NAME:
             try:
-                return asn1.decode_der(str, name.value)  # UTF8String and nothing after it
+                text = asn1.decode_der(str, name.value)  # UTF8String and nothing after it
             except ValueError:
                 return None
+            return text if "!" in text and not _is_uri(text) else None
     return None
+
+
+def _is_uri(text: str) -> bool:
+    return "://" in text or text.startswith(("spiffe:", "urn:"))

@@ -25,7 +25,7 @@ from attest.codec.oms import OmsStatement, is_oms_payload, parse_oms
 from attest.codec.signature import parse_signature
 from attest.codec.statement import parse_statement
 from attest.digest import Digest
-from attest.errors import AttestError, MalformedInput, Unsupported
+from attest.errors import AttestError, MalformedInput, TooLarge, Unsupported
 from attest.files import read_bounded
 from attest.verdict import format_time
 
@@ -57,6 +57,8 @@ def _describe(data: bytes, *, claims: bool) -> dict[str, Any]:
         return _describe_pem(data)
     lines = split_claims(data) if claims else _claim_lines(data)
     if lines is not None:
+        if len(data) > limits.MAX_INSPECTED_CLAIMS_BYTES:
+            raise TooLarge(f"claims files of {len(data)} bytes are not shown")
         return {"type": "claims", "claims": [_describe_signed(line) for line in lines]}
     return _describe_signed(data)
 

@@ -15,11 +15,12 @@ Signatures by keys that nobody asked for prove nothing and are only counted.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from attest import limits
 from attest.codec.bundle import ChainMaterial, KeyMaterial, SigstoreMaterial, UnverifiedBundle
 from attest.codec.dsse import (
     IN_TOTO_PAYLOAD_TYPE,
@@ -28,7 +29,14 @@ from attest.codec.dsse import (
     pae_parts,
 )
 from attest.codec.oms import is_legacy_statement
-from attest.errors import BadSignature, Unsupported, UntrustedIdentity, VerificationFailed
+from attest.crypto.keys import signature_identity
+from attest.errors import (
+    BadSignature,
+    TooLarge,
+    Unsupported,
+    UntrustedIdentity,
+    VerificationFailed,
+)
 from attest.trust.signers import CertificateTrust, KeyTrust, SignerIdentity, SigstoreTrust, Trust
 
 if TYPE_CHECKING:
@@ -98,13 +106,19 @@ def verify_envelope(envelope: UnverifiedEnvelope, trust: Trust, at: datetime) ->
             hint="give the public keys",
         )
     _check_payload_type(envelope.payload_type)
-    signers, used = [], set()
+    signers, used = [], dict[int, bytes]()
     for key in trust.keys:
         index = _find_signature(envelope, key)
         signature = envelope.signatures[index]
-        used.add(index)
+        used[index] = signature_identity(key.algorithm, signature.sig)
         time = _proved_time(signature, trust.tsa_roots, at)
         signers.append(SignerIdentity("key", key.fingerprint, key.algorithm, None, time))
+    if len(set(used.values())) != len(trust.keys):
+        raise BadSignature(
+            "one signature cannot stand for two keys",
+            code="signature-counted-twice",
+            hint="one of the keys was computed from a signature: ask its owner to prove it",
+        )
     stamps = sum(len(signature.timestamps) for signature in envelope.signatures)
     return VerifiedPayload(
         envelope.payload,
@@ -116,15 +130,15 @@ def verify_envelope(envelope: UnverifiedEnvelope, trust: Trust, at: datetime) ->
 
 def _find_signature(envelope: UnverifiedEnvelope, key: PublicKey) -> int:
     """The index of the valid signature by ``key``; hints only decide the order of trying."""
+    check = key.verifier(pae_parts(envelope.payload_type, envelope.payload))
     named = [i for i, sig in enumerate(envelope.signatures) if sig.keyid == key.fingerprint]
-    parts = pae_parts(envelope.payload_type, envelope.payload)
     for index in named:
-        _verify_with(key, envelope.signatures[index].sig, parts)
+        _verify_with(key, check, envelope.signatures[index].sig)
     if named:
         return named[0]
     for index, signature in enumerate(envelope.signatures):
         try:
-            _verify_with(key, signature.sig, parts)
+            check(signature.sig)
         except BadSignature:
             continue
         return index
@@ -135,9 +149,9 @@ def _find_signature(envelope: UnverifiedEnvelope, key: PublicKey) -> int:
     )
 
 
-def _verify_with(key: PublicKey, signature: bytes, parts: Sequence[bytes | memoryview]) -> None:
+def _verify_with(key: PublicKey, check: Callable[[bytes], None], signature: bytes) -> None:
     try:
-        key.verify_parts(signature, parts)
+        check(signature)
     except BadSignature:
         raise BadSignature(
             f"the signature does not verify under the {key.algorithm} key {key.fingerprint[:16]}…",
@@ -188,23 +202,32 @@ def _verify_chain(
         legacy=trust.legacy,
     )
     _verify_payload(leaf.public_key, envelope, signature.sig)
-    name = ", ".join(leaf.sans) or leaf.subject
+    name = ", ".join((*leaf.sans, leaf.subject) if leaf.subject else leaf.sans)
     return SignerIdentity("certificate", leaf.fingerprint, leaf.public_key.algorithm, name, time)
 
 
 def _verify_payload(key: PublicKey, envelope: UnverifiedEnvelope, signature: bytes) -> None:
     if not key.algorithm.oms:
         raise Unsupported(f"{key.algorithm} signatures are not part of OMS", code="unsupported-key")
+    check = key.verifier(pae_parts(envelope.payload_type, envelope.payload))
     try:
-        _verify_with(key, signature, pae_parts(envelope.payload_type, envelope.payload))
+        _verify_with(key, check, signature)
     except BadSignature:
-        # v0.2-era signers hashed the Python repr of the payload, always with SHA-256. The repr is
-        # injective and starts with another word, so no v1.0 signature can pass for one.
         if not is_legacy_statement(envelope.payload):
             raise
-        kind = envelope.payload_type
-        text = f"DSSEV1 {len(kind)} {kind} {len(envelope.payload)} {envelope.payload!r}"
-        key.verify_digest(signature, hashlib.sha256(text.encode("utf-8")).digest(), "sha256")
+        key.verify_digest(signature, _legacy_digest(envelope), "sha256")
+
+
+def _legacy_digest(envelope: UnverifiedEnvelope) -> bytes:
+    """SHA-256 of the PAE of the v0.2 era: it held the Python repr of the payload.
+
+    The repr is injective and starts with another word, so no v1.0 signature can pass for one.
+    """
+    kind, payload = envelope.payload_type, envelope.payload
+    if len(payload) > limits.MAX_LEGACY_PAYLOAD_BYTES:
+        raise TooLarge(f"a v0.2-era payload has at most {limits.MAX_LEGACY_PAYLOAD_BYTES} bytes")
+    text = f"DSSEV1 {len(kind)} {kind} {len(payload)} {payload!r}"
+    return hashlib.sha256(text.encode("utf-8")).digest()
 
 
 def _proved_time(

@@ -44,9 +44,13 @@ _PLAIN: Final = "\x1b[0m"
 
 
 def printable(text: str) -> str:
-    """``text`` with all that is not printable escaped: ``\\x1b``, ``\\u202e``, ``\\udcff``."""
+    """``text`` with all that is not printable escaped: ``\\x1b``, ``\\u202e``, ``\\udcff``.
+
+    Where something is escaped, backslashes are too: an escape can be told from what was there.
+    """
     if text.isprintable():
         return text
+    text = text.replace("\\", "\\\\")
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text

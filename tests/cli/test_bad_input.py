@@ -422,7 +422,7 @@ def test_a_good_certificate(model: Path, here: Path):
     line = ("verify", model, "--ca", "ca.pem", *NOON)
     by_name = attest(*line, "--san", "release@example.com")
     assert by_name.code == 0
-    assert "signed by  certificate release@example.com (p256, fingerprint " in by_name.out
+    assert "signed by  certificate release@example.com, CN=release,O=Example (p256, " in by_name.out
     assert attest(*line, "--subject", "CN=release,O=Example").code == 0
 
 

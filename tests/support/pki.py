@@ -172,13 +172,13 @@ def issue(
 
 def every_san() -> list[tuple[x509.GeneralName, str]]:
     """One alternative name of each kind that has a text form, with that text."""
-    utf8 = b"\x0c\x0bbuild-robot"
+    utf8 = b"\x0c\x0bbuild!robot"
     return [
         (x509.DNSName("builder.example.org"), "builder.example.org"),
         (x509.RFC822Name("release@example.org"), "release@example.org"),
         (x509.UniformResourceIdentifier("https://ci.example/w"), "https://ci.example/w"),
         (x509.IPAddress(ipaddress.ip_address("2001:db8::1")), "2001:db8::1"),
-        (x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7"), utf8), "build-robot"),
+        (x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7"), utf8), "build!robot"),
     ]
 
 

@@ -295,7 +295,9 @@ def _journal(path: Path) -> Path:
     """The journal of this artifact, in a folder of the user's own that nobody else may enter."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     folder = Path(state) / "attest" / "journals"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.parent.parent.mkdir(parents=True, exist_ok=True)
+    for own in (folder.parent, folder):
+        own.mkdir(mode=0o700, exist_ok=True)
     name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
     return folder / f"{name}.journal"
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attest.crypto.keys import PublicKey
-from attest.crypto.path import load_certificates
+from attest.crypto.path import load_certificates, parse_certificate
 from attest.crypto.x509 import (
     NameRule,
     SanRule,
@@ -642,3 +642,25 @@ def test_junk_is_no_certificate(junk):
     for text in (junk, b"-----BEGIN CERTIFICATE-----\n" + junk + b"\n-----END CERTIFICATE-----\n"):
         with pytest.raises(AttestError):
             load_certificates(text)
+
+
+@pytest.mark.parametrize(
+    "san",
+    [
+        x509.DNSName("release@example.org"),
+        x509.UniformResourceIdentifier("release@example.org"),
+        x509.OtherName(x509.ObjectIdentifier("1.2.3.4"), b"\x0c\x13release@example.org"),
+    ],
+    ids=["dns", "uri", "other"],
+)
+def test_alternative_name_of_another_type(good, san):
+    leaf = good.intermediate.issue("signer", sans=[x509.DNSName("other.example"), san])
+    with pytest.raises(UntrustedIdentity):
+        verify(leaf, good.intermediate, root=good.root, rule=SanRule("release@example.org"))
+
+
+def test_name_whose_string_type_does_not_fit(good):
+    broken = pki.der(good.leaf).replace(b"\x0c\x06signer", b"\x03\x06signer")
+    assert broken != pki.der(good.leaf)
+    with pytest.raises(MalformedInput):
+        parse_certificate(broken)

@@ -11,6 +11,8 @@ import pytest
 
 from attest.artifact import compare
 from attest.codec.manifest import CHUNK_SIZE
+from attest.crypto.algorithms import KeyAlgorithm
+from attest.crypto.keys import generate
 from attest.flow.sign import SignOptions, sign_artifact
 from attest.verdict import Outcome, Severity
 from tests.support.forge import (
@@ -418,10 +420,30 @@ def test_folder_with_the_name_of_a_signature_is_not_excused_for_other_tools_eith
 
 
 def test_other_signature_at_the_root_is_told(signed):
-    write(signed / "model.dsse.json", b"{}")
-    verdict = verify(signed)
+    sign_artifact(signed, [signer(), generate(KeyAlgorithm.ED25519)])
+    assert (signed / "model.dsse.json").exists()
+    verdict = verify(signed, signature=signed / "model.sig")
     assert verdict.outcome is Outcome.PASS
-    assert finding(verdict, "file-uncovered").outcome is Severity.INFO
+    assert finding(verdict, "file-uncovered").outcome is Severity.WARN
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{}", b"import os", b'{"text": "poison"}', b""],
+    ids=["json", "code", "data", "empty"],
+)
+def test_signature_name_alone_excuses_nothing(signed, content):
+    write(signed / "model.dsse.json", content)
+    assert refusals(verify(signed)) == {"file-uncovered": ["model.dsse.json"]}
+
+
+def test_signature_over_other_files_is_no_excuse(signed, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "else.bin").write_bytes(b"other content")
+    sign_artifact(other, [signer(), generate(KeyAlgorithm.ED25519)])
+    (signed / "model.dsse.json").write_bytes((other / "model.dsse.json").read_bytes())
+    assert refusals(verify(signed)) == {"file-uncovered": ["model.dsse.json"]}
 
 
 def test_signature_name_further_down_is_an_unsigned_file(signed):
@@ -455,7 +477,7 @@ def test_pattern_that_matches_only_the_signature_itself(signed):
 def test_pattern_that_matches_only_another_signature(signed):
     write(signed / "model.dsse.json", b"{}")
     found = refusals(verify(signed, only="model.dsse.json"))
-    assert found == {"only-matches-nothing": ["model.dsse.json"]}
+    assert found == {"file-uncovered": ["model.dsse.json"]}
 
 
 def test_pattern_that_matches_only_allowed_unsigned_files(tree):

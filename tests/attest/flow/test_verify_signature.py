@@ -233,7 +233,10 @@ def test_certificate_names_its_signer(tree):
     verdict = verify(tree, trust=trust)
     assert verdict.outcome is Outcome.PASS
     (who,) = [f.details["signer"] for f in verdict.findings if f.code == "signature-valid"]
-    assert (who["type"], who["name"]) == ("certificate", "signer@example.org")
+    assert (who["type"], who["name"]) == (
+        "certificate",
+        "signer@example.org, CN=signer,O=Example",
+    )
     late = verify(tree, trust=trust, at=datetime(2031, 1, 1, tzinfo=UTC))
     assert set(refusals(late)) == {"certificate-expired"}
 
