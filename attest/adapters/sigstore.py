@@ -15,7 +15,7 @@ from attest.errors import (
     BadSignature,
     MalformedInput,
     TrustUnavailable,
-    Unsupported,
+    Unavailable,
     UntrustedIdentity,
     VerificationFailed,
 )
@@ -34,13 +34,13 @@ def sigstore_trust(trusted_root: bytes, *, identity: str, issuer: str) -> Sigsto
         issuer: the OIDC issuer, exactly.
 
     Raises:
-        Unsupported: the extra is not installed.
+        Unavailable: ``extra-missing``.
         TrustUnavailable: the trusted root cannot be read.
     """
     try:
         from sigstore.verify import Verifier
     except ImportError:
-        raise Unsupported(
+        raise Unavailable(
             "Sigstore support is not installed",
             hint="pip install 'attest-toolkit[sigstore]'",
             code="extra-missing",
@@ -50,7 +50,7 @@ def sigstore_trust(trusted_root: bytes, *, identity: str, issuer: str) -> Sigsto
     def check(bundle: bytes) -> tuple[str, bytes, SignerIdentity]:
         return _check(verifier, bundle, identity, issuer)
 
-    return SigstoreTrust(identity, issuer, check)
+    return SigstoreTrust(identity, issuer, hashlib.sha256(trusted_root).hexdigest(), check)
 
 
 def _load_root(data: bytes) -> Any:
@@ -64,8 +64,6 @@ def _load_root(data: bytes) -> Any:
         if "signingConfig" in document or "trustedRoot" in document:
             return ClientTrustConfig.from_json(data.decode()).trusted_root
         return TrustedRoot(Inner.from_json(data))
-    except MalformedInput:
-        raise
     except Exception as error:  # the package lets pydantic's and its own errors through
         raise TrustUnavailable(
             f"the trusted root cannot be used ({type(error).__name__})",

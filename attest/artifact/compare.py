@@ -27,7 +27,7 @@ from attest.artifact.hashing import (
     hash_range,
     open_listed,
 )
-from attest.artifact.layout import describe_shard
+from attest.artifact.layout import describe_shard, numbered_problems
 from attest.artifact.names import SIGNATURE_NAMES, covering_path, normalise_ignored
 from attest.artifact.walk import Listing, Problem
 from attest.codec.bundle import UnverifiedBundle
@@ -69,21 +69,21 @@ class Scope:
     """What the consumer wants compared.
 
     Attributes:
-        only: compare names that match this shell pattern (``*`` crosses ``/``), else all.
+        only: compare names that match one of these shell patterns (``*`` crosses ``/``); none: all.
         allow_ignore: paths that may be unsigned; exact, or a folder with all below.
         signature_name: the signature file, relative to the root, if it lies inside.
         follow_symlinks: the consumer accepts links (inside the root).
     """
 
-    only: str | None = None
+    only: tuple[str, ...] = ()
     allow_ignore: tuple[str, ...] = ()
     signature_name: str | None = None
     follow_symlinks: bool = False
 
     def matcher(self) -> Callable[[str], bool]:
-        if self.only is None:
+        if not self.only:
             return lambda _: True
-        pattern = re.compile(fnmatch.translate(self.only))
+        pattern = re.compile("|".join(fnmatch.translate(each) for each in self.only))
         return lambda name: pattern.match(name) is not None
 
 
@@ -105,10 +105,33 @@ def compare_tree(
         _compare_files(listing, manifest, pairs, result, progress)
     else:
         _compare_ranges(listing, manifest, pairs, result)
-    if scope.only is not None and not len(pairs) and not result.refused:
-        result.refuse("only-matches-nothing", scope.only, "no signed file matches this pattern")
+    _check_patterns(scope, [listing.names[position] for position in pairs.positions], result)
+    result.findings += _incomplete(manifest)
     result.findings.sort(key=lambda finding: (finding.code, finding.where or ""))
     return result
+
+
+def _check_patterns(scope: Scope, compared: Sequence[str], result: Comparison) -> None:
+    """Every pattern must have chosen something; what it chose and was refused is told already."""
+    if result.refused:
+        return
+    for pattern in scope.only:
+        matches = re.compile(fnmatch.translate(pattern)).match
+        if not any(map(matches, compared)):
+            result.refuse("only-matches-nothing", pattern, "no signed file matches this pattern")
+
+
+def _incomplete(manifest: Manifest) -> list[Finding]:
+    """A checkpoint that was signed with shards missing is whole in the signer's eyes only."""
+    return [
+        Finding(
+            "checkpoint-incomplete",
+            Severity.WARN,
+            f"was signed as it is: {problem.message}",
+            where=problem.name,
+        )
+        for problem in numbered_problems(set(manifest.names))
+    ]
 
 
 def _fit_single(listing: Listing, statement: OmsStatement, result: Comparison) -> Manifest | None:
@@ -146,7 +169,7 @@ class _Pairs:
 def _pair(listing: Listing, statement: OmsStatement, scope: Scope, result: Comparison) -> _Pairs:
     """Files to compare with their entries; notes everything that has no partner."""
     names = statement.manifest.names
-    if listing.names == names and scope.only is None and not listing.problems:
+    if listing.names == names and not scope.only and not listing.problems:
         listing.names = names  # one list instead of two equal ones
         return _Pairs(range(len(names)), range(len(names)))
     known = dict(zip(reversed(names), range(len(names) - 1, -1, -1), strict=True))
@@ -166,8 +189,9 @@ def _pair(listing: Listing, statement: OmsStatement, scope: Scope, result: Compa
             seen.add(name)
     for path, count in uncovered.items():
         _uncovered(path, count, scope, result, _is_other_signature(listing, path, statement))
+    hidden = tuple(problem.name + "/" for problem in listing.problems)  # told as what hides them
     for name in known:
-        if name not in seen and wanted(name):
+        if name not in seen and wanted(name) and not name.startswith(hidden):
             _missing(name, result)
     return _Pairs(positions, indexes)
 
@@ -263,7 +287,7 @@ def _classify_problems(
             continue  # a link, say; it was read and verified as what it points to
         if problem.name not in known and covering_path(problem.name, scope.allow_ignore):
             _uncovered(problem.name, 1, scope, result)
-        elif scope.only is None or wanted(problem.name) or _may_hide(problem):
+        elif not scope.only or wanted(problem.name) or _may_hide(problem):
             result.findings.append(problem_finding(problem, statement))
 
 

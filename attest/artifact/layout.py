@@ -83,7 +83,7 @@ def shard_problems(names: Iterable[str], read: Callable[[str], bytes]) -> list[P
         MalformedInput: an index file that cannot be understood.
     """
     present = set(names)
-    problems = _numbered(present)
+    problems = numbered_problems(present)
     folders = _shards_by_folder(present)
     for name in sorted(present):
         folder, slash, base = name.rpartition("/")
@@ -104,7 +104,7 @@ def shard_problems(names: Iterable[str], read: Callable[[str], bytes]) -> list[P
     return sorted(unique.values(), key=lambda problem: (problem.name, problem.code))
 
 
-def _numbered(present: set[str]) -> list[Problem]:
+def numbered_problems(present: set[str]) -> list[Problem]:
     """Gaps in ``-i-of-n`` series, and shards beyond their end."""
     series: dict[tuple[str, int, str], set[int]] = {}
     widths: dict[tuple[str, int, str], int] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 from attest import limits
@@ -34,6 +35,8 @@ def append_claim(path: Path, line: bytes) -> bool:
     try:
         handle = os.open(path, flags, 0o644)
         try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise MalformedInput("is no plain file", where=str(path), code="not-a-claims-file")
             fcntl.flock(handle, fcntl.LOCK_EX)
             size = os.fstat(handle).st_size
             end = _end_of_last_line(handle, size)
@@ -58,7 +61,7 @@ def _append(handle: int, end: int, data: bytes) -> None:
             rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
     except BaseException:
-        os.ftruncate(handle, end)
+        os.ftruncate(handle, end)  # nothing of the claim stays
         raise
 
 

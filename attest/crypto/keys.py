@@ -418,9 +418,12 @@ def _one_block(pem: bytes, what: str) -> tuple[bytes, bytes]:
 
 
 def _malformed_key(what: str, why: str) -> MalformedInput:
+    hint = "rewrite it (openssl pkey -in OLD -out NEW), or make one with: attest keygen NAME"
+    if what == "public key":
+        hint = "give the .pub file, or extract it: openssl pkey -in KEY -pubout -out KEY.pub"
     return MalformedInput(
         f"the {what} cannot be read: {why}",
-        hint="rewrite it (openssl pkey -in OLD -out NEW), or make one with: attest keygen NAME",
+        hint=hint,
         code="malformed-key",
     )
 

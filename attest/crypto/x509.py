@@ -219,13 +219,13 @@ def _check_end_entity(leaf: x509.Certificate) -> None:
     if (constraints and constraints.ca) or (key_usage and key_usage.key_cert_sign):
         raise VerificationFailed(
             f"the signing certificate of {name_of(leaf)} is a CA",
-            hint="sign with an end-entity certificate, or allow legacy certificates explicitly",
+            hint="sign with an end-entity certificate, or accept it with --legacy-certificate",
             code="leaf-is-ca",
         )
     if leaf.subject == leaf.issuer:
         raise VerificationFailed(
             f"the signing certificate of {name_of(leaf)} bears the name of its issuer",
-            hint="sign with an end-entity certificate, or allow legacy certificates explicitly",
+            hint="sign with an end-entity certificate, or accept it with --legacy-certificate",
             code="leaf-is-self-issued",
         )
 
@@ -236,7 +236,7 @@ def _check_name(
     if not sans and not legacy:
         raise VerificationFailed(
             f"the signing certificate of {name_of(leaf)} has no subject alternative name",
-            hint="ask the CA for one, or allow legacy certificates explicitly",
+            hint="ask the CA for one, or accept it with --legacy-certificate",
             code="no-alternative-name",
         )
     match rule:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from attest import limits
 from attest.claim.artifact import (
     ARTIFACT_PREDICATE_TYPE,
     ArtifactClaim,
@@ -22,26 +21,25 @@ from attest.codec.bundle import UnverifiedBundle
 from attest.codec.signature import parse_signature
 from attest.codec.statement import Statement, parse_statement
 from attest.errors import AttestError, BadSignature, UntrustedIdentity
-from attest.files import read_bounded
 from attest.trust.signature import verify_bundle, verify_envelope
 from attest.trust.signers import Trust
 from attest.verdict import Finding, Severity
 
 
 def claim_findings(
-    claims: Path, *, digests: Mapping[str, str], trust: Trust, at: datetime
+    data: bytes, claims: Path, *, digests: Mapping[str, str], trust: Trust, at: datetime
 ) -> list[Finding]:
     """What the trusted claims in a file say about the artifact with these digests.
 
     Args:
-        claims: a claims file that exists.
+        data: the whole claims file.
+        claims: its name, for findings.
         digests: OMS root and tree digest of the artifact, from its verified signature.
 
     Raises:
         MalformedInput, Unsupported: a line that is no claim. VerificationFailed: a claim by the
             trusted signer that is outside its validity, or the like. All name the line.
     """
-    data = read_bounded(claims, limits.MAX_BUNDLE_BYTES, "claims file")
     findings, others = [], 0
     try:
         lines = split_claims(data)

@@ -48,6 +48,12 @@ from attest.errors import (
     VerificationFailed,
 )
 from attest.files import is_temporary, read_bounded, write_atomic
+from attest.flow.places import (
+    check_claims_place,
+    check_journal_place,
+    check_no_folder,
+    check_signature_place,
+)
 from attest.verdict import Finding, Severity
 
 if TYPE_CHECKING:
@@ -55,6 +61,9 @@ if TYPE_CHECKING:
 
 OMS_HASHES = frozenset({HashAlgorithm.SHA256, HashAlgorithm.BLAKE3})
 """Content hashes that OMS v1.0 allows and that are written here."""
+
+_GIT_PATHS = (".git", ".gitattributes", ".github", ".gitignore")
+"""What the reference implementation ignores unless it is told otherwise."""
 
 Timestamper = Callable[[bytes], bytes]
 """Raw signature -> RFC 3161 response over it."""
@@ -120,7 +129,7 @@ class SignOptions:
 
 
 def sign_artifact(
-    path: Path,
+    path: str | os.PathLike[str],
     signers: Sequence[Signer],
     *,
     signature: Path | None = None,
@@ -145,6 +154,15 @@ def sign_artifact(
         claim: also record what the artifact is, in ``claims`` (default ``PATH.claims.jsonl``).
         progress: told about hashing.
 
+    Example:
+        >>> import attest, pathlib, tempfile
+        >>> model = pathlib.Path(tempfile.mkdtemp()) / "model"
+        >>> model.mkdir()
+        >>> _ = (model / "config.json").write_text("{}")
+        >>> keys = [attest.generate_key(kind) for kind in ("p256", "ml-dsa-65")]
+        >>> attest.sign(model, keys).signature.name
+        'model.dsse.json'
+
     Raises:
         MalformedInput: the tree has links, devices, odd names, or nothing at all.
         VerificationFailed: files changed meanwhile, or shards are missing.
@@ -152,26 +170,29 @@ def sign_artifact(
         Unavailable: something cannot be read or written.
         ValueError: no signer, or one key twice; ``ignore`` leads out of the artifact.
     """
+    path = Path(path)
     chosen = options or SignOptions()
     _check_signers(signers)
     is_bundle = _is_bundle(signers, chosen.algorithm)
     target = signature or default_signature(path, envelope=not is_bundle)
     claims_target = (claims or default_claims(path)) if claim else None
-    for place in (target, *(path / name for name in SIGNATURE_NAMES)):
-        _check_no_folder(place)
-    _check_writable(target)
+    for name in SIGNATURE_NAMES:
+        check_no_folder(path / name)
+    check_signature_place(target)
     if claims_target is not None:
-        _check_claims_place(path, claims_target)
+        check_claims_place(path, claims_target, target)
     if chosen.journal is not None:
-        _check_journal_place(path, chosen.journal)
+        check_journal_place(path, chosen.journal)
     ignored = _ignored(path, chosen, target)
+    left_out: set[str] = set()
     listing = list_files(
         path,
         follow_symlinks=chosen.follow_symlinks,
-        skip=lambda name: covering_path(name, ignored) is not None,
+        skip=lambda name: _is_ignored(name, ignored, left_out),
     )
     _check_listing(listing, chosen)
-    findings = _warnings(listing)
+    findings = _warnings(path, listing, target)
+    findings += _unused(normalise_ignored(chosen.ignore), left_out)
     name = listing.names[0] if listing.single else artifact_name(path)
     with _journal(path, chosen) as resumed:
         manifest = _hash(listing, chosen, resumed, progress)
@@ -242,41 +263,6 @@ def _is_bundle(signers: Sequence[Signer], algorithm: HashAlgorithm) -> bool:
     return len(signers) == 1 and signers[0].algorithm.oms and algorithm in OMS_HASHES
 
 
-def _check_writable(target: Path) -> None:
-    """Find out before hashing terabytes, not after."""
-    folder = target.parent
-    if not folder.is_dir():
-        raise Unavailable("folder does not exist", where=str(folder), code="file-unwritable")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise Unavailable("folder is not writable", where=str(folder), code="file-unwritable")
-
-
-def _check_no_folder(target: Path) -> None:
-    """What has a signature's name is left out of the signature: it must not be a folder."""
-    if os.path.isdir(target):
-        raise Unavailable("is a folder", where=str(target), code="file-unwritable")
-
-
-def _check_claims_place(path: Path, claims: Path) -> None:
-    if path.is_dir() and relative_inside(path, claims) is not None:
-        raise MalformedInput(
-            "a claims file inside the artifact would be an unsigned file in a signed model",
-            where=str(claims),
-            code="claims-inside",
-        )
-    _check_no_folder(claims)
-    _check_writable(claims)
-
-
-def _check_journal_place(path: Path, journal: Path) -> None:
-    if path.is_dir() and relative_inside(path, journal) is not None:
-        raise MalformedInput(
-            "a journal inside the artifact would be signed, and is removed afterwards",
-            where=str(journal),
-            code="journal-inside",
-        )
-
-
 def _ignored(path: Path, options: SignOptions, target: Path) -> tuple[str, ...]:
     """What the signature will say that it leaves out: signatures, and what the caller named."""
     names = set(normalise_ignored(options.ignore)) | SIGNATURE_NAMES
@@ -296,9 +282,9 @@ def _check_listing(listing: Listing, options: SignOptions) -> None:
     leftover = next((name for name in listing.names if is_temporary(name)), None)
     if leftover is not None:
         raise MalformedInput(
-            "was left behind by an interrupted run",
+            "is a temporary file of another run, or of one that was interrupted",
             where=leftover,
-            hint="remove it and sign again",
+            hint="wait for the other run; if there is none, remove the file and sign again",
             code="leftover-file",
         )
     if not (options.allow_incomplete or listing.single):
@@ -333,18 +319,55 @@ def _refusal(
     return first
 
 
-def _warnings(listing: Listing) -> list[Finding]:
-    if any(name.startswith(".git/") for name in listing.names):
-        return [
-            Finding(
-                "git-folder-signed",
-                Severity.WARN,
-                "the repository's own files are signed; every clone has others",
-                where=".git",
-                hint="leave it out with --ignore .git",
+def _is_ignored(name: str, ignored: Sequence[str], left_out: set[str]) -> bool:
+    covering = covering_path(name, ignored)
+    if covering is None:
+        return False
+    left_out.add(covering)
+    return True
+
+
+def _unused(ignored: Sequence[str], left_out: set[str]) -> list[Finding]:
+    return [
+        Finding(
+            "ignore-matches-nothing",
+            Severity.WARN,
+            "there is nothing here that could be left out",
+            where=path,
+            hint="--ignore takes a path inside the artifact, not a pattern",
+        )
+        for path in ignored
+        if path not in left_out
+    ]
+
+
+def _warnings(path: Path, listing: Listing, target: Path) -> list[Finding]:
+    """What is allowed, and will surprise somebody later."""
+    tops = {name.partition("/")[0] for name in listing.names} if not listing.single else set()
+    findings = [
+        Finding(
+            "git-path-signed",
+            Severity.WARN,
+            "is signed; other OMS tools leave it out when they verify, and then refuse",
+            where=name,
+            hint=f"leave it out with --ignore {name}, or tell them to include git paths",
+        )
+        for name in _GIT_PATHS
+        if name in tops
+    ]
+    for envelope in (False, True):
+        other = default_signature(path, envelope=envelope)
+        if os.path.lexists(other) and other.absolute() != target.absolute():
+            findings.append(
+                Finding(
+                    "other-signature",
+                    Severity.WARN,
+                    "lies there as well and was not renewed",
+                    where=str(other),
+                    hint="remove it if it is out of date: verifiers may look at it first",
+                )
             )
-        ]
-    return []
+    return findings
 
 
 def _hash(

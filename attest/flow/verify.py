@@ -41,17 +41,24 @@ from attest.errors import AttestError, DigestMismatch, Unavailable, Verification
 from attest.files import read_bounded
 from attest.flow.claims import claim_findings
 from attest.trust.signature import VerifiedPayload, verify_bundle, verify_envelope
-from attest.trust.signers import KeyTrust, SignerIdentity, Trust
+from attest.trust.signers import (
+    CertificateTrust,
+    KeyTrust,
+    SignerIdentity,
+    SigstoreTrust,
+    Trust,
+    trust_digest,
+)
 from attest.verdict import Finding, Severity, Verdict, format_time
 
 
 def verify_artifact(
-    path: Path,
+    path: str | os.PathLike[str],
     *,
     trust: Trust,
     at: datetime,
     signature: Path | None = None,
-    only: str | None = None,
+    only: Sequence[str] = (),
     allow_ignore: Sequence[str] = (),
     follow_symlinks: bool = False,
     claims: Path | None = None,
@@ -64,34 +71,58 @@ def verify_artifact(
         trust: who must have signed.
         at: the time to judge certificates and timestamps for, timezone-aware.
         signature: default: the file that :func:`attest.sign` writes.
-        only: compare only names that match this shell pattern (``*`` crosses ``/``); the outcome is
-            then ``partial`` at best.
+        only: compare only names that match one of these shell patterns (``*`` crosses ``/``); each
+            must match a signed file. The outcome is then ``partial`` at best.
         allow_ignore: paths inside the artifact that may be unsigned. What the signer ignored is
             refused unless it is named here.
         follow_symlinks: accept links that stay inside the artifact.
         claims: default: ``PATH.claims.jsonl``, if it is there.
 
+    Example:
+        >>> import attest, datetime, pathlib, tempfile
+        >>> firmware = pathlib.Path(tempfile.mkdtemp()) / "fw.bin"
+        >>> _ = firmware.write_bytes(b"firmware")
+        >>> key = attest.generate_key(attest.KeyAlgorithm.ED25519)
+        >>> _ = attest.sign(firmware, [key])
+        >>> now = datetime.datetime.now(datetime.UTC)
+        >>> verdict = attest.verify(firmware, trust=attest.KeyTrust((key.public_key,)), at=now)
+        >>> verdict.outcome, verdict.subject["checked"]
+        (<Outcome.PASS: 'pass'>, {'files': 1, 'bytes': 8})
+
     Raises:
+        TypeError: ``trust`` is no trust, or ``at`` no time.
         ValueError: ``at`` without timezone, or ``allow_ignore`` leads out of the artifact.
     """
+    path = Path(path)
+    if not isinstance(trust, KeyTrust | CertificateTrust | SigstoreTrust):
+        raise TypeError("`trust` must be a KeyTrust, CertificateTrust or SigstoreTrust")
+    if not isinstance(at, datetime):
+        raise TypeError("`at` must be a datetime")
     if at.tzinfo is None:
         raise ValueError("`at` must be timezone-aware")
-    run = _Run(path, trust, at)
+    if isinstance(only, str) or isinstance(allow_ignore, str):
+        raise TypeError("`only` and `allow_ignore` are lists of text")
     allowed = normalise_ignored(allow_ignore)
+    run = _Run(path, trust, at)
+    run.subject["asked"] = {
+        "only": list(only),
+        "allowIgnore": list(allowed),
+        "followSymlinks": follow_symlinks,
+    }
     try:
         chosen = signature or find_signature(path, trust)
         verified, statement = run.check_signature(chosen)
         del verified  # a payload may have 200 MB; the manifest is all that is needed from here on
         inside = relative_inside(path, chosen) if path.is_dir() else None
         listing = list_files(path, follow_symlinks=follow_symlinks)
-        scope = Scope(only, allowed, inside, follow_symlinks)
+        scope = Scope(tuple(only), allowed, inside, follow_symlinks)
         run.add_comparison(compare_tree(listing, statement, scope, progress))
         if statement.carries_tree_digest:
             run.add_claims(claims or default_claims(path), named=claims is not None)
     except AttestError as error:
         run.findings += Finding.all_from_error(error)
     return Verdict.conclude(
-        run.findings, subject=run.subject, inputs=run.inputs, at=at, partial=only is not None
+        run.findings, subject=run.subject, inputs=run.inputs, at=at, partial=bool(only)
     )
 
 
@@ -129,13 +160,14 @@ class _Run:
         self.at = at
         self.findings: list[Finding] = []
         self.subject: dict[str, Any] = {"name": artifact_name(path), "path": str(path)}
-        self.inputs: dict[str, str] = {}
+        self.inputs: dict[str, str] = {"trust": str(trust_digest(trust))}
 
     def check_signature(self, path: Path) -> tuple[VerifiedPayload, OmsStatement]:
         """Checks 1 to 3."""
         try:
             data = read_bounded(path, limits.MAX_BUNDLE_BYTES, "signature")
             self.inputs["signature"] = str(Digest.of(data))
+            self.subject["signature"] = str(path)
             parsed = parse_signature(data)
             del data
             is_bundle = isinstance(parsed, UnverifiedBundle)
@@ -198,8 +230,10 @@ class _Run:
     def add_claims(self, path: Path, *, named: bool) -> None:
         """Check 5. A file that the caller named must be there."""
         if named or os.path.lexists(path):
+            data = read_bounded(path, limits.MAX_BUNDLE_BYTES, "claims file")
+            self.inputs["claims"] = str(Digest.of(data))
             self.findings += claim_findings(
-                path, digests=self.subject["digests"], trust=self.trust, at=self.at
+                data, path, digests=self.subject["digests"], trust=self.trust, at=self.at
             )
 
 

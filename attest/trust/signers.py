@@ -6,10 +6,13 @@ signed by a certificate is refused under :class:`KeyTrust`, even if the key happ
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
+
+from attest.digest import Digest
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -52,6 +55,8 @@ class KeyTrust:
     def __post_init__(self) -> None:
         if not self.keys:
             raise ValueError("KeyTrust needs at least one key")
+        if not all(hasattr(key, "verify_parts") for key in self.keys):
+            raise TypeError("KeyTrust takes public keys; see attest.load_public_key")
         if len({key.fingerprint for key in self.keys}) != len(self.keys):
             raise ValueError("the same key was given twice")
 
@@ -90,12 +95,48 @@ class SigstoreTrust:
 
     Attributes:
         identity, issuer: what the signer's certificate must say, exactly.
+        root_digest: hex SHA-256 of the trusted root's JSON.
         check: does the work.
     """
 
     identity: str
     issuer: str
+    root_digest: str
     check: SigstoreCheck = field(repr=False)
 
 
 Trust: TypeAlias = KeyTrust | CertificateTrust | SigstoreTrust
+
+
+def trust_digest(trust: Trust) -> Digest:
+    """SHA-256 over what was trusted, so that a stored verdict can be held against it.
+
+    Over canonical JSON: fingerprints of keys or roots, the name rule, the switches; for Sigstore
+    identity, issuer and the digest of the trusted root.
+    """
+    described: dict[str, object]
+    match trust:
+        case KeyTrust():
+            described = {"keys": sorted(key.fingerprint for key in trust.keys)}
+        case CertificateTrust():
+            described = {
+                "roots": _fingerprints(trust.roots),
+                "name": repr(trust.name),
+                "legacy": trust.legacy,
+            }
+        case SigstoreTrust():
+            described = {
+                "identity": trust.identity,
+                "issuer": trust.issuer,
+                "root": trust.root_digest,
+            }
+    if not isinstance(trust, SigstoreTrust):
+        described["tsa"] = _fingerprints(trust.tsa_roots)
+    text = json.dumps(described, sort_keys=True, separators=(",", ":"))
+    return Digest.of(text.encode("ascii"))
+
+
+def _fingerprints(certificates: Sequence[Certificate]) -> list[str]:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return sorted(Digest.of(each.public_bytes(Encoding.DER)).hex for each in certificates)

@@ -158,7 +158,78 @@ def test_artifact_that_is_named_through_a_link(tree, tmp_path):
 
 def test_git_folder_is_told(tree):
     make_tree(tree, {".git/config": b""})
-    assert [finding.code for finding in sign(tree).findings] == ["git-folder-signed"]
+    assert [finding.code for finding in sign(tree).findings] == ["git-path-signed"]
+
+
+@pytest.mark.parametrize("name", [".gitattributes", ".gitignore", ".github/workflow.yml"])
+def test_what_other_tools_ignore_is_told(tree, name):
+    make_tree(tree, {name: b""})
+    (found,) = sign(tree).findings
+    assert (found.code, found.where) == ("git-path-signed", name.partition("/")[0])
+
+
+def test_ignored_path_that_is_not_there(tree):
+    (found,) = sign(tree, options=SignOptions(ignore=("*.bin",))).findings
+    assert (found.code, found.where) == ("ignore-matches-nothing", "*.bin")
+
+
+def test_older_signature_in_the_other_form_is_told(tree):
+    sign(tree)
+    report = sign_artifact(tree, [signer(), signer(ED25519)])
+    assert [found.code for found in report.findings] == ["other-signature"]
+
+
+# What is never overwritten
+
+
+@pytest.mark.parametrize("victim", ["a/weights.bin", "config.json", "release.key"])
+def test_signature_never_replaces_something_else(tree, victim):
+    place = tree / victim
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(b'{"important": true}')
+    with pytest.raises(Unavailable) as caught:
+        sign(tree, signature=place)
+    assert caught.value.code == "not-a-signature"
+    assert place.read_bytes() == b'{"important": true}'
+
+
+def test_signature_never_replaces_the_artifact(firmware):
+    before = firmware.read_bytes()
+    with pytest.raises(Unavailable):
+        sign(firmware, signature=firmware)
+    assert firmware.read_bytes() == before
+
+
+def test_signature_never_replaces_a_link(tree, tmp_path):
+    (tmp_path / "victim").write_bytes(b"keep")
+    (tmp_path / "out.sig").symlink_to("victim")
+    with pytest.raises(Unavailable):
+        sign(tree, signature=tmp_path / "out.sig")
+    assert (tmp_path / "out.sig").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "content", [b"firmware", b"-----BEGIN PRIVATE KEY-----\n", b"{}\n", b"x\n{"]
+)
+def test_claims_are_never_appended_to_something_else(tree, tmp_path, content):
+    place = tmp_path / "precious"
+    place.write_bytes(content)
+    with pytest.raises(Unavailable) as caught:
+        sign(tree, claim=ArtifactClaim("model"), claims=place)
+    assert caught.value.code == "not-a-claims-file"
+    assert place.read_bytes() == content
+    assert not (tree / "model.sig").exists()
+
+
+def test_claims_and_signature_in_one_file(tree, tmp_path):
+    with pytest.raises(Unavailable):
+        sign(
+            tree,
+            signature=tmp_path / "one",
+            claim=ArtifactClaim("model"),
+            claims=tmp_path / "one",
+        )
+    assert not (tmp_path / "one").exists()
 
 
 # What is refused

@@ -99,7 +99,7 @@ def test_one_kind_of_trust_never_verifies_another():
     chained = bundle(statement(), material=chain_material(made.chain))
     with pytest.raises(UntrustedIdentity):
         check(chained)
-    sigstore = SigstoreTrust("a", "b", lambda raw: pytest.fail("was asked"))
+    sigstore = SigstoreTrust("a", "b", "00" * 32, lambda raw: pytest.fail("was asked"))
     with pytest.raises(UntrustedIdentity):
         check(bundle(statement()), sigstore)
     with pytest.raises(UntrustedIdentity):
@@ -115,12 +115,17 @@ def test_sigstore_check_must_have_seen_the_same_payload():
     who = SignerIdentity("sigstore", "00", "p256")
     right = encoded(statement())
     kind = "application/vnd.in-toto+json"
-    assert check(sigstore_bundle(), SigstoreTrust("a", "b", lambda raw: (kind, right, who)))
+    assert check(
+        sigstore_bundle(), SigstoreTrust("a", "b", "00" * 32, lambda raw: (kind, right, who))
+    )
     with pytest.raises(BadSignature) as caught:
-        check(sigstore_bundle(), SigstoreTrust("a", "b", lambda raw: (kind, b"{}", who)))
+        check(sigstore_bundle(), SigstoreTrust("a", "b", "00" * 32, lambda raw: (kind, b"{}", who)))
     assert caught.value.code == "ambiguous-payload"
     with pytest.raises(Unsupported):
-        check(sigstore_bundle(), SigstoreTrust("a", "b", lambda raw: ("text/plain", right, who)))
+        check(
+            sigstore_bundle(),
+            SigstoreTrust("a", "b", "00" * 32, lambda raw: ("text/plain", right, who)),
+        )
 
 
 def test_sigstore_check_that_raises_is_a_refusal():
@@ -128,7 +133,7 @@ def test_sigstore_check_that_raises_is_a_refusal():
         raise VerificationFailed("no")
 
     with pytest.raises(VerificationFailed):
-        check(sigstore_bundle(), SigstoreTrust("a", "b", refuse))
+        check(sigstore_bundle(), SigstoreTrust("a", "b", "00" * 32, refuse))
 
 
 def test_every_key_must_have_signed():
