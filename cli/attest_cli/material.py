@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from attest.errors import AttestError, Unavailable
+from attest.errors import AttestError, TrustUnavailable, Unavailable
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from attest.crypto.keys import LocalSigner, PublicKey
 
 _MAX_PASSPHRASE_BYTES: Final = 4096
+_WITHOUT_TERMINAL: Final = "give --passphrase-file F or --passphrase-env VAR"
 
 
 @contextlib.contextmanager
@@ -34,13 +35,34 @@ def about(path: Path) -> Iterator[None]:
         raise error.at(str(path)) from None
 
 
+@contextlib.contextmanager
+def needed(path: Path) -> Iterator[None]:
+    """As :func:`about`, for what the judgement or the signature needs: keys, certificates, roots.
+
+    One that is bad refuses nothing: without it, nothing can be judged (exit 3, not 1).
+    """
+    try:
+        yield
+    except AttestError as error:
+        if error.code == "extra-missing":  # that is not about the file
+            raise
+        raise unusable(error).at(str(path)) from None
+
+
+def unusable(error: AttestError) -> AttestError:
+    """The same error, as one about trust material or a service."""
+    if isinstance(error, TrustUnavailable | Unavailable):
+        return error
+    return TrustUnavailable(error.message, where=error.where, hint=error.hint, code=error.code)
+
+
 def public_key(path: Path) -> PublicKey:
     """The public key in the PEM file at ``path``."""
     from attest.crypto.keys import load_public_key
     from attest.files import read_bounded
     from attest.limits import MAX_KEY_FILE_BYTES
 
-    with about(path):
+    with needed(path):
         return load_public_key(
             read_bounded(path, MAX_KEY_FILE_BYTES, "public key", allow_pipe=True)
         )
@@ -52,14 +74,14 @@ def private_key(path: Path, passphrase: Passphrase) -> LocalSigner:
     from attest.files import read_bounded
     from attest.limits import MAX_KEY_FILE_BYTES
 
-    with about(path):
+    with needed(path):
         pem = read_bounded(path, MAX_KEY_FILE_BYTES, "private key", allow_pipe=True)
         try:
             return load_private_key(pem, None)
         except Unavailable as error:
             if error.code != "passphrase-required":
                 raise
-        return load_private_key(pem, passphrase.get(f"Passphrase of {path.name}: "))
+        return load_private_key(pem, passphrase.get(f"passphrase of {path.name}"))
 
 
 def certificates(path: Path, what: str) -> tuple[Certificate, ...]:
@@ -68,7 +90,7 @@ def certificates(path: Path, what: str) -> tuple[Certificate, ...]:
     from attest.files import read_bounded
     from attest.limits import MAX_CERTIFICATE_BYTES, MAX_CERTIFICATES
 
-    with about(path):
+    with needed(path):
         limit = 2 * MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES
         return load_certificates(read_bounded(path, limit, what, allow_pipe=True))
 
@@ -93,8 +115,8 @@ class Passphrase:
         """Whether it can be had without asking."""
         return self.file is not None or self.variable is not None
 
-    def get(self, prompt: str) -> bytes:
-        """The passphrase, not empty.
+    def get(self, what: str, hint: str = _WITHOUT_TERMINAL) -> bytes:
+        """The passphrase, not empty; ``what`` and ``hint`` as for :func:`ask`.
 
         Raises:
             Unavailable: no such file or variable, an empty one, or no terminal to ask on.
@@ -103,14 +125,19 @@ class Passphrase:
             return _from_file(self.file)
         if self.variable is not None:
             return _from_environment(self.variable)
-        return ask(prompt)
+        return ask(what, hint)
 
 
-def ask(prompt: str) -> bytes:
+def ask(what: str, hint: str = _WITHOUT_TERMINAL) -> bytes:
     """What is typed on the terminal, unseen.
+
+    Args:
+        what: is asked for, without an article: ``passphrase of release.key``.
+        hint: how to do without a terminal.
 
     Raises:
         Unavailable: there is no terminal, or nothing was typed.
+        KeyboardInterrupt: Ctrl-C, and Ctrl-D as well.
     """
     import getpass
     import warnings
@@ -119,11 +146,13 @@ def ask(prompt: str) -> bytes:
         # The warning says that the answer would be visible, or be taken from a pipe: refuse both.
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
-            typed = getpass.getpass(prompt)
-        except (getpass.GetPassWarning, EOFError, OSError):
+            typed = getpass.getpass(f"{what[:1].upper()}{what[1:]}: ")
+        except EOFError:
+            raise KeyboardInterrupt from None
+        except (getpass.GetPassWarning, OSError):
             raise Unavailable(
-                "a passphrase is needed and there is no terminal to ask for it",
-                hint="give --passphrase-file F or --passphrase-env VAR",
+                f"the {what} is needed and there is no terminal to ask for it",
+                hint=hint,
                 code="passphrase-required",
             ) from None
     return _not_empty(typed.encode("utf-8", "surrogateescape"), "the typed passphrase")
@@ -132,7 +161,8 @@ def ask(prompt: str) -> bytes:
 def _from_file(path: Path) -> bytes:
     from attest.files import read_bounded
 
-    content = read_bounded(path, _MAX_PASSPHRASE_BYTES, "passphrase", allow_pipe=True)
+    with needed(path):
+        content = read_bounded(path, _MAX_PASSPHRASE_BYTES, "passphrase", allow_pipe=True)
     line = content.removesuffix(b"\n").removesuffix(b"\r")
     return _not_empty(line, f"the passphrase in {path}")
 

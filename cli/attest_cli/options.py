@@ -14,8 +14,8 @@ from attest_cli.output import Voice
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
-FILE: Final = click.Path(path_type=Path)
-"""A path. Whether it exists is found on reading it (exit 3), not while parsing (exit 2)."""
+FILE: Final = click.Path(path_type=Path, readable=False)
+"""A path. Whether it can be read is found on reading it (exit 3), not while parsing (exit 2)."""
 
 
 _RFC3339: Final = re.compile(
@@ -39,6 +39,20 @@ class Verb(click.Command):
         self.schema = schema
         self.examples = tuple(examples)
         self.params += _switches(with_json=schema is not None)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not ctx.resilient_parsing:
+            self._refuse_repeats(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def _refuse_repeats(self, ctx: click.Context, args: list[str]) -> None:
+        """An option of one value given twice: click would keep the last and say nothing."""
+        seen = set()
+        for param in self.make_parser(ctx).parse_args(args=list(args))[2]:
+            if isinstance(param, click.Option) and not (param.is_flag or param.multiple):
+                if param.name in seen:
+                    raise click.UsageError(f"{param.opts[0]} is given twice", ctx)
+                seen.add(param.name)
 
     def invoke(self, ctx: click.Context) -> Any:
         if self.schema is not None:
@@ -106,18 +120,18 @@ def inside(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 
 
 def passphrase_options(command: _Callback) -> _Callback:
-    """Where a passphrase comes from, for keys on disk; without either, the terminal is asked."""
+    """Where the passphrase of key files comes from: one for all; else the terminal is asked."""
     for option in (
         click.option(
             "--passphrase-env",
             metavar="VAR",
-            help="Environment variable with the passphrase of the key.",
+            help="Environment variable with the passphrase, one for all key files.",
         ),
         click.option(
             "--passphrase-file",
             type=FILE,
             metavar="F",
-            help="File with the passphrase; one newline at its end is dropped.",
+            help="File with it, one for all key files; one newline at its end is dropped.",
         ),
     ):
         command = option(command)

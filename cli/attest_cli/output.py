@@ -10,7 +10,7 @@
 5. Whatever came from outside (file names, messages about them) is written with every character
    that is not printable escaped: a file name cannot move the cursor, colour a line or reverse it.
 6. Findings are grouped by code, in the order of the checks; at most 20 of each are named and the
-   rest counted. ``--json`` has them all.
+   rest counted, and each group has one hint, unless it was given before. ``--json`` has them all.
 7. Colour marks one word, the outcome: on a terminal, without ``NO_COLOR`` and ``TERM=dumb``.
 8. A reader that goes away (``| head``) changes nothing, the exit code included. A stdout that
    cannot be written (disk full) is told and exits 3.
@@ -226,13 +226,18 @@ def _grouped(findings: Iterable[Finding]) -> Iterator[str]:
     groups: dict[tuple[Severity, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.outcome, finding.code), []).append(finding)
+    hints = set()
     for (severity, code), group in groups.items():
         mark = f"{severity}: " if severity in (Severity.WARN, Severity.INFO) else ""
         yield from _group_lines(mark + code, group)
+        hint = next((finding.hint for finding in group if finding.hint), None)
+        if hint is not None and hint not in hints:
+            hints.add(hint)
+            yield f"    hint: {hint}"
 
 
 def _group_lines(title: str, group: list[Finding]) -> Iterator[str]:
-    """The lines of one group: a heading, at most 20 members, the rest counted, distinct hints."""
+    """The lines of one group: a heading, at most 20 members, the rest counted."""
     number = f" ({len(group)})" if len(group) > 1 else ""
     messages = {finding.message for finding in group}
     if len(messages) == 1:
@@ -248,8 +253,6 @@ def _group_lines(title: str, group: list[Finding]) -> Iterator[str]:
         yield f"    {member}"
     if len(members) > NAMED_PER_CODE:
         yield f"    ... and {len(members) - NAMED_PER_CODE} more (--json lists all)"
-    for hint in dict.fromkeys(finding.hint for finding in group[:NAMED_PER_CODE] if finding.hint):
-        yield f"    hint: {hint}"
 
 
 def _one_line(document: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from attest.errors import Unavailable
+from attest.errors import AttestError, Unavailable
 
 if TYPE_CHECKING:
     from attest.crypto.algorithms import KeyAlgorithm
@@ -69,7 +69,19 @@ def asking(tsa: str | None) -> Callable[[bytes], bytes] | None:
         usable = False
     if not usable:  # found out now, not after hours of hashing
         raise click.UsageError("--tsa: not the address of a host, or one with a password in it")
-    return timestamper(tsa, timeout=_TIMEOUT)
+    ask = timestamper(tsa, timeout=_TIMEOUT)
+
+    def answer(signature: bytes) -> bytes:
+        try:
+            return ask(signature)
+        except Unavailable:
+            raise
+        except AttestError as error:  # nonsense from a service: broken, and no fault of the input
+            raise Unavailable(
+                error.message, where=error.where or tsa, hint=error.hint, code=error.code
+            ) from None
+
+    return answer
 
 
 def request_file(tsa: str | None, signers: int) -> Path | None:

@@ -12,6 +12,7 @@ import pytest
 
 from attest_cli import demo_model
 from attest_cli.commands import demo
+from attest_cli.exits import Exit
 from tests.cli.support import attest
 
 
@@ -31,6 +32,17 @@ def test_the_whole_walk(here: Path):
     assert "    file-extra: " in ran.out
     assert f"demo passed: {steps} of {steps} steps behaved as they should" in ran.out
     assert os.listdir() == []
+
+
+def test_quiet_says_nothing_unless_a_step_misbehaves(here: Path, monkeypatch: pytest.MonkeyPatch):
+    ran = attest("demo", "--quiet")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    step = demo._Step("Nothing is there.", "inspect nowhere", Exit.OK, "never")
+    monkeypatch.setattr(demo, "_STEPS", [step])
+    ran = attest("demo", "--quiet")
+    assert ran.code == 1
+    assert ran.out.startswith("demo failed: 0 of 1 step")
+    assert "step 1" in ran.out
 
 
 def test_nothing_is_left_behind(here: Path, monkeypatch: pytest.MonkeyPatch):

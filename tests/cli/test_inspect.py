@@ -41,7 +41,7 @@ def test_json_never_says_pass_or_verified(signed: Path, here: Path, file: str):
     assert [finding["code"] for finding in report["findings"]] == ["not-verified"]
 
 
-def test_long_lists_are_cut_in_text_and_whole_in_json(here: Path, key: LocalSigner):
+def test_long_lists_are_cut_in_text_and_say_how_much_json_has(here: Path, key: LocalSigner):
     Path("many").mkdir()
     for number in range(30):
         Path(f"many/f{number:02}").write_text("x")
@@ -49,7 +49,7 @@ def test_long_lists_are_cut_in_text_and_whole_in_json(here: Path, key: LocalSign
     text = attest("inspect", "many/model.sig").out
     assert "name: f19" in text
     assert "name: f20" not in text
-    assert "... and 10 more (--json lists all)" in text
+    assert "... and 10 more (--json lists up to 1000)" in text
     subject = attest("inspect", "many/model.sig", "--json").report["subject"]
     assert len(subject["payload"]["files"]) == 30
 

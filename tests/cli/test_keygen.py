@@ -93,6 +93,22 @@ def test_a_folder_that_is_not_there(here: Path):
     assert ran.report["findings"][0]["where"] == "nowhere/release.key"
 
 
+@pytest.mark.parametrize("name", ["", ".", "/", "..", "a/..", "./"])
+def test_a_name_that_is_a_folder_is_a_usage_error(here: Path, name: str):
+    ran = attest("keygen", name)
+    assert ran.code == 2
+    assert "give the name of a key" in ran.err
+    assert os.listdir() == []
+    assert not (here.parent / "...key").exists()
+
+
+def test_an_algorithm_given_twice_is_a_usage_error(here: Path):
+    ran = attest("keygen", "release", "--algorithm", "p256", "--algorithm", "p384")
+    assert ran.code == 2
+    assert "--algorithm is given twice" in ran.err
+    assert os.listdir() == []
+
+
 def test_no_secret_is_printed(here: Path):
     secret = "correct horse battery staple"
     Path("secret.txt").write_text(secret + "\n")
@@ -148,6 +164,10 @@ def test_no_terminal_to_ask_on(here: Path):
     assert os.listdir() == []
 
 
+END = b"\x04"
+"""Ctrl-D."""
+
+
 def typed(here: Path, *lines: bytes) -> int:
     """Exit code of ``attest keygen release --passphrase`` with ``lines`` typed on a terminal."""
     leader, follower = pty.openpty()
@@ -164,7 +184,7 @@ def typed(here: Path, *lines: bytes) -> int:
     for line in lines:
         while not seen.endswith(b": "):
             seen += os.read(leader, 1024)
-        os.write(leader, line + b"\n")
+        os.write(leader, line if line == END else line + b"\n")
         seen += os.read(leader, 1)
     try:
         while piece := os.read(leader, 1024):
@@ -172,7 +192,9 @@ def typed(here: Path, *lines: bytes) -> int:
     except OSError:
         pass
     os.close(leader)
-    assert not any(line in seen for line in lines if line), "the terminal echoed the passphrase"
+    assert not any(line in seen for line in lines if line not in (b"", END)), (
+        "the terminal echoed the passphrase"
+    )
     return process.wait()
 
 
@@ -183,6 +205,12 @@ def test_a_passphrase_is_asked_for_twice(here: Path):
 
 def test_two_different_passphrases_write_nothing(here: Path):
     assert typed(here, b"two words", b"other words") == 3
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("lines", [[END], [b"two words", END]])
+def test_ctrl_d_at_the_passphrase_prompt_is_an_interruption(here: Path, lines: list[bytes]):
+    assert typed(here, *lines) == 130
     assert os.listdir() == []
 
 

@@ -47,6 +47,16 @@ def test_a_hint_is_said_once_per_group(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr().out.count("do this") == 1
 
 
+def test_one_hint_per_group_and_none_twice(capsys: pytest.CaptureFixture[str]):
+    def finding(code: str, hint: str) -> Finding:
+        return Finding(code, Severity.FAIL, "no", where="a", hint=hint)
+
+    given = [finding("x", "do this"), finding("x", "do that"), finding("y", "do this")]
+    Voice().findings([*given, finding("z", "do more")])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "hint" in line] == ["    hint: do this", "    hint: do more"]
+
+
 def test_warnings_are_marked(capsys: pytest.CaptureFixture[str]):
     Voice().findings([Finding("uncovered", Severity.WARN, "is not signed", where="a")])
     assert capsys.readouterr().out.startswith("  warn: uncovered: is not signed")

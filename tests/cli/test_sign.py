@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,17 @@ def test_other_content_hashes(model: Path, key: LocalSigner, algorithm: str):
         (["--key", "release.key", "--tsa", "http://[bad"], "--tsa: "),
         (["--key", "release.key", "--tsa", "ftp://tsa.example"], "--tsa: "),
         (["--key", "release.key", "--sigstore"], "--sigstore"),
+        (["--key", "k", "--certificate", "c", "--algorithm", "sha512"], "needs --algorithm sha256"),
+        (["--key", "k", "--algorithm", "blake3", "--digests", "sums"], "not of blake3"),
+        (["--key", "k", "--digests", "a", "--digests", "b"], "--digests is given twice"),
+        (["--key", "k", "--claims", "a", "--claims", "b"], "--claims is given twice"),
+        (["--key", "k", "--signature", "a", "--signature", "a"], "--signature is given twice"),
+        (["--key", "model/in.key"], "--key model/in.key: a secret inside the artifact"),
+        (["--key", "./model/../model/x/in.key"], "a secret inside the artifact"),
+        (
+            ["--key", "release.key", "--passphrase-file", "model/config.json"],
+            "--passphrase-file model/config.json: a secret inside",
+        ),
         (
             ["--key", "release.key", "--passphrase-file", "a", "--passphrase-env", "B"],
             "choose one of",
@@ -138,11 +152,30 @@ def test_a_wrong_passphrase(model: Path, locked: None, here: Path):
     assert ran.report["findings"][0]["where"] == "locked.key"
 
 
+def test_a_key_inside_the_tree_is_not_signed_through_a_link_either(
+    model: Path, key: LocalSigner, here: Path
+):
+    Path("release.key").rename(model / "release.key")
+    Path("release.key").symlink_to("model/release.key")
+    with unchanged(here):
+        ran = attest("sign", model, "--key", "release.key")
+        itself = attest("sign", model / "release.key", "--key", model / "release.key")
+    assert ran.code == itself.code == 2
+    assert "release.key: a secret inside the artifact" in ran.err
+
+
+def test_one_passphrase_serves_all_keys_as_help_says(model: Path, locked: None):
+    assert attest("keygen", "second", "--passphrase-file", "secret.txt").code == 0
+    keys = ("--key", "locked.key", "--key", "second.key")
+    assert attest("sign", model, *keys, "--passphrase-file", "secret.txt").code == 0
+    assert "One passphrase serves all key files." in attest("sign", "--help").out
+
+
 def test_no_passphrase_and_no_terminal(model: Path, locked: None, here: Path):
     with unchanged(here):
         ran = attest_process("sign", model, "--key", "locked.key", cwd=here)
     assert ran.code == 3
-    assert "locked.key" in ran.err
+    assert "the passphrase of locked.key is needed" in ran.err
     assert "--passphrase-file" in ran.err
 
 
@@ -310,9 +343,46 @@ def test_a_certificate_for_another_key(model: Path, key: LocalSigner, here: Path
     write_pki(here)
     with unchanged(here):
         ran = attest("sign", model, "--key", "release.key", "--certificate", "leaf.pem", "--json")
-    assert ran.code == 1
+    assert ran.code == 3
     assert ran.codes == {"certificate-key-mismatch"}
     assert ran.report["findings"][0]["where"] == "leaf.pem"
+
+
+def test_a_certificate_for_a_key_outside_oms_is_not_judged(model: Path, here: Path):
+    write_pki(here)
+    assert attest("keygen", "k", "--algorithm", "ed25519").code == 0
+    with unchanged(here):
+        ran = attest("sign", model, "--key", "k.key", "--certificate", "leaf.pem", "--json")
+    assert ran.code == 3
+    assert ran.codes == {"unsupported-certificate-key"}
+    assert ran.report["findings"][0]["where"] == "leaf.pem"
+
+
+@pytest.mark.parametrize("bad", ["leaf.key", "leaf.pem", "chain.pem"])
+def test_key_and_certificates_that_are_malformed_are_exit_3(model: Path, here: Path, bad: str):
+    write_pki(here)
+    Path(bad).write_bytes(b"garbage")
+    line = ("--key", "leaf.key", "--certificate", "leaf.pem", "--chain", "chain.pem")
+    with unchanged(here):
+        ran = attest("sign", model, *line, "--json")
+    assert ran.code == 3
+    assert ran.report["outcome"] == "error"
+    assert ran.report["findings"][0]["where"] == bad
+
+
+def test_signing_with_a_certificate_names_it_as_verify_does(model: Path, here: Path):
+    write_pki(here)
+    line = ("sign", model, "--key", "leaf.key", "--certificate", "leaf.pem")
+    ran = attest(*line, "--chain", "chain.pem")
+    assert ran.code == 0
+    named = "signed by  certificate release@example.com, CN=release,O=Example ("
+    assert named in ran.out
+    at = ("--at", "2026-06-01T12:00:00Z")
+    trust = ("--ca", "ca.pem", "--san", "release@example.com")
+    assert named in attest("verify", model, *trust, *at).out
+    said = attest(*line, "--chain", "chain.pem", "--json").report["subject"]["certificate"]
+    assert said["name"] == "release@example.com, CN=release,O=Example"
+    assert said["fingerprint"] in ran.out
 
 
 # -- timestamps ----------------------------------------------------------------------------------
@@ -427,8 +497,41 @@ def test_a_refusing_authority_leaves_nothing(
 ):
     with authority.serve(status="rejection") as url, unchanged(here):
         ran = attest("sign", model, "--key", "release.key", "--tsa", url, "--json")
-    assert ran.code == 1
+    assert ran.code == 3
     assert ran.codes == {"timestamp-not-granted"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("text/html", b"<html>"),
+        ("application/timestamp-reply", b"nonsense"),
+        ("application/timestamp-reply", b"\0" * 2_000_000),
+    ],
+)
+def test_an_authority_that_answers_nonsense_is_a_broken_service(
+    model: Path, key: LocalSigner, here: Path, content_type: str, body: bytes
+):
+    class Nonsense(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", content_type)
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Nonsense) as server, unchanged(here):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        ran = attest("sign", model, "--key", "release.key", "--tsa", url, "--json")
+        server.shutdown()
+    assert ran.code == 3
+    assert ran.report["outcome"] == "error"
+    assert ran.report["findings"][0]["where"] == url
 
 
 # -- security modules ----------------------------------------------------------------------------
@@ -494,14 +597,18 @@ def test_a_passphrase_for_a_key_file_is_never_tried_on_a_token(
     ran = sign_with_token(token, "--key", "locked.key", "--passphrase-file", "secret.txt")
     assert ran.code == 3
     assert ran.codes == {"passphrase-required"}
+    said = ran.report["findings"][0]  # it was given --passphrase-file: say what is missing
+    assert "PIN of the token" in said["message"]
+    assert "pin-source" in said["hint"]
 
 
 @pytest.mark.parametrize("uri", ["pkcs11:", "token=a", "pkcs11:token=a;object=b?module-path=x.so"])
 def test_bad_pkcs11_uris(model: Path, here: Path, uri: str):
     with unchanged(here):
         ran = attest("sign", model, "--pkcs11", uri, "--json")
-    assert ran.code == 1
-    assert ran.report["outcome"] == "fail"
+    assert ran.code == 2
+    assert ran.out == ""
+    assert "--pkcs11: " in ran.err
 
 
 # -- resuming ------------------------------------------------------------------------------------

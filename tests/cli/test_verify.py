@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -94,6 +95,43 @@ def test_only_that_matches_nothing_is_refused(signed: Path):
     assert ran.codes == {"only-matches-nothing"}
 
 
+def test_only_given_twice_checks_both(signed: Path):
+    both = ("--only", "*.safetensors", "--only", "config.json")
+    ran = verify("model", *both)
+    assert ran.code == 0
+    assert "2 files" in ran.out
+    (signed / "model.safetensors").write_bytes(b"changed")
+    ran = verify("model", *both, "--json")
+    assert ran.code == 1
+    assert {finding["where"] for finding in ran.report["findings"] if "where" in finding} == {
+        "model.safetensors"
+    }
+
+
+def test_each_only_must_match(signed: Path):
+    ran = verify("model", "--only", "*.safetensors", "--only", "*.gguf", "--json")
+    assert ran.code == 1
+    assert ran.codes == {"only-matches-nothing"}
+    assert [
+        finding["where"] for finding in ran.report["findings"] if finding["outcome"] == "fail"
+    ] == ["*.gguf"]
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--signature", "--at", "--ca", "--san", "--subject", "--claims", "--tsa-ca", "--identity"],
+)
+def test_an_option_of_one_value_given_twice_is_a_usage_error(signed: Path, option: str):
+    ran = verify("model", option, "2026-11-20T12:00:00Z", option, "2026-11-20T12:00:00Z")
+    assert ran.code == 2
+    assert ran.out == ""
+    assert f"{option} is given twice" in ran.err
+
+
+def test_a_switch_given_twice_is_harmless(signed: Path):
+    assert verify("model", "--json", "--json", "-q", "--quiet").code == 0
+
+
 # -- exactly one kind of trust -------------------------------------------------------------------
 
 SIGSTORE = ("--identity", "a@example.com", "--issuer", "https://issuer", "--trusted-root", "r.json")
@@ -160,17 +198,77 @@ def test_trust_that_cannot_be_read_is_not_judged(signed: Path, args: list[str]):
         (b"A" * 100_000, "public key"),
     ],
 )
-def test_a_key_file_that_is_no_key_is_refused(signed: Path, content: bytes, says: str):
+def test_a_key_file_that_is_no_key_is_not_judged(signed: Path, content: bytes, says: str):
     Path("bad.pub").write_bytes(content)
     ran = attest("verify", signed, "--key", "bad.pub")
-    assert ran.code == 1
+    assert ran.code == 3
     assert ran.err.startswith("attest: error: bad.pub: ")
     assert says in ran.err
 
 
+def test_a_bad_public_key_is_told_to_be_the_pub_file(signed: Path):
+    Path("bad.pub").write_bytes(b"garbage")
+    assert "hint: give the .pub file" in attest("verify", signed, "--key", "bad.pub").err
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"A" * 5_000_000])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--ca", "bad", "--san", "a"],
+        ["--key", "release.pub", "--tsa-ca", "bad"],
+        ["--sigstore", *SIGSTORE[:5], "bad"],
+    ],
+)
+def test_trust_material_that_is_malformed_is_not_judged(
+    signed: Path, args: list[str], content: bytes
+):
+    if "--sigstore" in args:
+        pytest.importorskip("sigstore")
+    Path("bad").write_bytes(content)
+    ran = attest("verify", signed, *args, "--json")
+    assert ran.code == 3
+    assert ran.report["outcome"] == "error"
+    assert ran.report["findings"][0]["where"].startswith("bad")
+
+
+def test_an_unsupported_key_is_not_judged(signed: Path):
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    public = rsa.generate_private_key(65537, 2048).public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    Path("rsa.pub").write_bytes(pem)
+    ran = attest("verify", signed, "--key", "rsa.pub", "--json")
+    assert ran.code == 3
+    assert ran.codes == {"unsupported-key"}
+    assert ran.report["findings"][0]["where"] == "rsa.pub"
+
+
+def test_an_extra_that_is_not_installed_is_not_judged(
+    signed: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "sigstore.verify", None)
+    Path("r.json").write_text("{}")
+    ran = attest("verify", signed, "--sigstore", *SIGSTORE, "--json")
+    assert ran.code == 3
+    assert ran.codes == {"extra-missing"}
+    assert "where" not in ran.report["findings"][0]
+
+
+def test_a_key_that_may_not_be_read_is_found_on_reading(
+    signed: Path, monkeypatch: pytest.MonkeyPatch
+):
+    Path("release.pub").chmod(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "access", lambda *args, **options: False)
+        ran = verify()
+    assert ran.code == (0 if os.geteuid() == 0 else 3)
+
+
 def test_a_private_key_given_as_public_is_not_echoed(signed: Path):
     ran = attest("verify", signed, "--key", "release.key", "--json")
-    assert ran.code == 1
+    assert ran.code == 3
     assert ran.codes == {"private-key-given"}
     secret = Path("release.key").read_text().splitlines()[1]
     assert secret not in ran.out + attest("verify", signed, "--key", "release.key").err
@@ -297,7 +395,9 @@ def test_a_legacy_certificate_needs_its_switch():
     ca = fixture("oms", "mt", "keys", "certificate", "ca-cert.pem")
     at = ("--at", "2026-11-20T12:00:00Z", "--allow-ignore", "ignore-me")
     line = ("verify", model, "--ca", ca, "--subject", "CN=intermediate-ca", *at)
-    assert attest(*line).code == 1
+    refused = attest(*line)
+    assert refused.code == 1
+    assert "accept it with --legacy-certificate" in refused.out
     ran = attest(*line, "--legacy-certificate")
     assert ran.code == 0
     assert "signed by  certificate CN=intermediate-ca (p384, fingerprint " in ran.out

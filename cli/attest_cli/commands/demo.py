@@ -117,7 +117,7 @@ def command(voice: Voice) -> Exit:
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="attest-demo-") as folder, contextlib.chdir(folder):
-        voice.say(f"The model: {provide_model(Path('model'))}.")
+        voice.tell(f"The model: {provide_model(Path('model'))}.")
         findings = [_walk(voice, number, step) for number, step in enumerate(_STEPS, start=1)]
     seconds = time.monotonic() - started
     verdict = Verdict.conclude(
@@ -125,26 +125,26 @@ def command(voice: Voice) -> Exit:
     )
     good = sum(finding.outcome is Severity.PASS for finding in findings)
     summary = f"{good} of {counted(len(_STEPS), 'step')} behaved as they should, in {seconds:.1f} s"
-    voice.say()
-    if good == len(_STEPS):
-        voice.headline("demo passed", summary, "good")
-    else:
+    voice.tell()
+    if good < len(_STEPS):
         voice.headline("demo failed", summary, "bad")
         voice.findings(finding for finding in findings if finding.outcome is Severity.FAIL)
+    elif not voice.quiet:
+        voice.headline("demo passed", summary, "good")
     voice.emit(verdict)
     return for_outcome(verdict.outcome)
 
 
 def _walk(voice: Voice, number: int, step: _Step) -> Finding:
     """Run one step, show it as on a terminal, and judge it."""
-    voice.say()
-    voice.say(f"{number}. {step.title}")
-    voice.say(f"$ attest {step.command}")
+    voice.tell()
+    voice.tell(f"{number}. {step.title}")
+    voice.tell(f"$ attest {step.command}")
     step.before()
     code, output = _run(step.command)
     for line in output.splitlines():
-        voice.say(f"  {line}")
-    voice.say(f"  [exit code {code}]")
+        voice.tell(f"  {line}")
+    voice.tell(f"  [exit code {code}]")
     if code == Exit.INTERRUPTED:
         raise KeyboardInterrupt
     details = {"command": f"attest {step.command}", "exit": code}

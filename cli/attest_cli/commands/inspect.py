@@ -54,7 +54,7 @@ def _lines(value: Any, indent: str = "") -> Iterator[str]:
             for number, line in enumerate(_entry("", member, indent + "  ")):
                 yield line if number else f"{indent}- {line.lstrip()}"
         if len(value) > NAMED_PER_CODE:
-            yield f"{indent}... and {len(value) - NAMED_PER_CODE} more (--json lists all)"
+            yield f"{indent}... and {len(value) - NAMED_PER_CODE} more (--json lists up to 1000)"
 
 
 def _entry(label: str, value: Any, indent: str) -> Iterator[str]:

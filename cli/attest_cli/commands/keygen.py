@@ -19,6 +19,13 @@ from attest_cli.output import Voice
 ALGORITHMS = ("p256", "p384", "p521", "ed25519", "ml-dsa-65", "ml-dsa-87")
 
 
+def _with_base_name(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
+    """Option callback: a path whose last part can carry ``.key`` and ``.pub``."""
+    if value.name in ("", ".."):
+        raise click.BadParameter(f"{str(value)!r} is a folder: give the name of a key in it")
+    return value
+
+
 @click.command(
     cls=Verb,
     name="keygen",
@@ -28,7 +35,7 @@ ALGORITHMS = ("p256", "p384", "p521", "ed25519", "ml-dsa-65", "ml-dsa-87")
         "attest keygen archive --algorithm ml-dsa-87 --passphrase-file secret.txt",
     ),
 )
-@click.argument("name", type=FILE)
+@click.argument("name", type=FILE, callback=_with_base_name)
 @click.option(
     "--algorithm",
     type=click.Choice(ALGORITHMS),
@@ -56,7 +63,7 @@ def command(
         raise click.UsageError("choose one of --passphrase, --passphrase-file, --passphrase-env")
     private, public = name.with_name(f"{name.name}.key"), name.with_name(f"{name.name}.pub")
     _refuse_existing(private, public)
-    passphrase = source.get("") if source.stored else _typed_twice() if ask else None
+    passphrase = source.get("passphrase") if source.stored else _typed_twice() if ask else None
 
     from attest.crypto.algorithms import KeyAlgorithm
     from attest.crypto.keys import generate
@@ -94,8 +101,8 @@ def _refuse_existing(*paths: Path) -> None:
 
 
 def _typed_twice() -> bytes:
-    first = material.ask("New passphrase: ")
-    if material.ask("Again: ") != first:
+    first = material.ask("new passphrase")
+    if material.ask("same passphrase again") != first:
         raise Unavailable(
             "the two passphrases differ", hint="run it again", code="passphrases-differ"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from attest.digest import HashAlgorithm
-from attest.errors import Unavailable
+from attest.errors import MalformedInput, Unavailable, Unsupported
 from attest.verdict import Finding, Severity, Verdict
 from attest_cli import material, timestamps
 from attest_cli.commands.verify import FORMS
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 _HASHES: Final = [name.value for name in HashAlgorithm if name is not HashAlgorithm.BLAKE2B]
 """Content hashes that are written; BLAKE2b is only read."""
 
+_OMS_HASHES: Final = (HashAlgorithm.SHA256, HashAlgorithm.BLAKE3)
+"""Content hashes of OMS bundles, the only form that carries certificates."""
+
+_PIN_HINT: Final = "put it into a file that only you can read, and ?pin-source=/path into the URI"
+
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
@@ -44,12 +49,22 @@ class _Keys:
     passphrase_file: Path | None
     passphrase_env: str | None
 
-    def check(self) -> None:
-        """Raise click.UsageError for combinations that make no sense."""
+    def check(self, path: Path, algorithm: HashAlgorithm) -> None:
+        """Raise click.UsageError for what makes no sense, with this artifact and content hash."""
         if self.certificate is not None and self.count != 1:
             raise click.UsageError("--certificate needs exactly one --key or --pkcs11: its own")
         if self.chain is not None and self.certificate is None:
             raise click.UsageError("--chain means nothing without --certificate")
+        if self.certificate is not None and algorithm not in _OMS_HASHES:
+            raise click.UsageError("--certificate needs --algorithm sha256 or blake3")
+        for option, files in (("--key", self.key), ("--passphrase-file", (self.passphrase_file,))):
+            for file in files:
+                if file is not None and _lies_in(file, path):
+                    raise click.UsageError(
+                        f"{option} {file}: a secret inside the artifact would be handed out with it"
+                    )
+        if self.pkcs11 is not None:
+            _check_uri(self.pkcs11)
         material.Passphrase(self.passphrase_file, self.passphrase_env)
 
     @property
@@ -62,8 +77,9 @@ class _Keys:
         signers: list[Signer] = [material.private_key(path, passphrase) for path in self.key]
         if self.pkcs11 is not None:
             # Wrong PINs lock tokens: a passphrase meant for a key file is not tried on one.
-            pin = material.Passphrase(None, None) if self.key else passphrase
-            signers.append(stack.enter_context(_open_token(self.pkcs11, pin)))
+            signers.append(
+                stack.enter_context(_open_token(self.pkcs11, None if self.key else passphrase))
+            )
         if self.certificate is not None:
             signers = [self._certified(signers[0])]
         if len({signer.public_key for signer in signers}) != len(signers):
@@ -79,7 +95,13 @@ class _Keys:
         chain = list(material.certificates(self.certificate, "certificate"))
         if self.chain is not None:
             chain += material.certificates(self.chain, "certificate chain")
-        with material.about(self.certificate):
+        with material.needed(self.certificate):
+            if not signer.algorithm.oms:
+                raise Unsupported(
+                    f"a certificate signs with an ECDSA key, not with {signer.algorithm}",
+                    hint="use a P-256, P-384 or P-521 certificate",
+                    code="unsupported-certificate-key",
+                )
             return CertificateSigner(signer, [one.public_bytes(Encoding.DER) for one in chain])
 
 
@@ -131,7 +153,9 @@ class _Kind:
     ),
 )
 @click.argument("path", type=FILE)
-@click.option("--key", type=FILE, multiple=True, metavar="K", help="Private key; repeatable.")
+@click.option(
+    "--key", type=FILE, multiple=True, metavar="K", help="Private key; repeatable, outside PATH."
+)
 @click.option("--certificate", type=FILE, metavar="C", help="Certificate of the one key, in PEM.")
 @click.option("--chain", type=FILE, metavar="F", help="Its intermediate certificates, in PEM.")
 @click.option("--pkcs11", metavar="URI", help="Key in a security module, by its RFC 7512 URI.")
@@ -162,7 +186,8 @@ class _Kind:
     "--digests",
     type=FILE,
     metavar="FILE",
-    help="Checksum list (sha256sum format): these files are not read, and marked so.",
+    help="List of sha256sum, sha384sum or sha512sum, whichever --algorithm says: these files are"
+    " not read, and marked so.",
 )
 @click.option(
     "--allow-incomplete", is_flag=True, help="Sign although shards are missing or too many."
@@ -203,9 +228,13 @@ def command(
 
     One ECDSA key makes an OpenSSF Model Signing bundle. Another algorithm, or several keys, make a
     multi-signature envelope (....dsse.json) over the same statement.
+
+    One passphrase serves all key files. It is never tried as the PIN of a token beside them.
     """
     keys = _Keys(**key_options)
-    keys.check()
+    keys.check(path, HashAlgorithm(algorithm))
+    if digests is not None and algorithm == HashAlgorithm.BLAKE3:
+        raise click.UsageError("--digests takes lists of sha256sum and the like, not of blake3")
     what = _Kind(kind, fw_version, rollback_counter, claims)
     what.check()
     if not keys.count:
@@ -242,20 +271,53 @@ def command(
         )
     if request_file is not None:
         timestamps.write_request(request_file, noted.signature)
-    return _report(voice, report, request_file)
+    return _report(voice, report, request_file, noted.chain)
 
 
-def _open_token(uri: str, pin: material.Passphrase) -> Pkcs11Signer:
-    """The key in a security module; its PIN is asked for only if the URI has none."""
+def _lies_in(file: Path, path: Path) -> bool:
+    """Whether ``file`` is, or is inside, the artifact at ``path``; links followed."""
+    real = Path(os.path.realpath(file))
+    return real.is_relative_to(os.path.realpath(path))
+
+
+def _check_uri(uri: str) -> None:
+    """Raise click.UsageError for a URI that names no key; found before a passphrase is asked."""
+    from attest.adapters.pkcs11 import Pkcs11Uri
+
+    try:
+        Pkcs11Uri.parse(uri)
+    except MalformedInput as error:
+        raise _bad_uri(error) from None
+
+
+def _bad_uri(error: MalformedInput) -> click.UsageError:
+    hint = f" ({error.hint})" if error.hint else ""
+    return click.UsageError(f"--pkcs11: {error.message}{hint}")
+
+
+def _open_token(uri: str, passphrase: material.Passphrase | None) -> Pkcs11Signer:
+    """The key in a security module; its PIN is asked for only if the URI has none.
+
+    Args:
+        passphrase: whose sources hold the PIN; None: they are for key files.
+    """
     from attest.adapters.pkcs11 import open_pkcs11_signer
 
     try:
-        return open_pkcs11_signer(uri, pin=None, module=None)
-    except Unavailable as error:
-        if error.code != "pin-required":
-            raise
-    typed = os.fsdecode(pin.get("PIN of the token: "))
-    return open_pkcs11_signer(uri, pin=typed, module=None)
+        try:
+            return open_pkcs11_signer(uri, pin=None, module=None)
+        except Unavailable as error:
+            if error.code != "pin-required":
+                raise
+        what = "PIN of the token"
+        pin = passphrase.get(what, _PIN_HINT) if passphrase else material.ask(what, _PIN_HINT)
+        return open_pkcs11_signer(uri, pin=os.fsdecode(pin), module=None)
+    except MalformedInput as error:
+        if error.where is None:
+            raise _bad_uri(error) from None
+        raise material.unusable(error) from None
+    except Unsupported as error:
+        raise material.unusable(error) from None
 
 
 def _known_digests(path: Path | None, algorithm: HashAlgorithm) -> Mapping[str, bytes]:
@@ -302,8 +364,20 @@ def _journal(path: Path) -> Path:
     return folder / f"{name}.journal"
 
 
-def _report(voice: Voice, report: SignReport, request: Path | None) -> Exit:
+def _describe_certificate(chain: Sequence[bytes]) -> dict[str, str] | None:
+    """Name and fingerprint of the certificate that signed, if one did; named as verify does."""
+    if not chain:
+        return None
+    from attest.crypto.x509 import describe_certificate
+
+    said = describe_certificate(chain[0])
+    names = (*said["sans"], *([said["subject"]] if said["subject"] else ()))
+    return {"name": ", ".join(names), "fingerprint": said["fingerprint"]}
+
+
+def _report(voice: Voice, report: SignReport, request: Path | None, chain: Sequence[bytes]) -> Exit:
     """What was signed, by whom, and what deserves attention."""
+    certificate = _describe_certificate(chain)
     form = FORMS.get(report.form, report.form)
     extent = f"{counted(report.files, 'file')}, {human_size(report.size)}"
     voice.tell(f"signed: {report.name}")
@@ -315,8 +389,12 @@ def _report(voice: Voice, report: SignReport, request: Path | None) -> Exit:
         voice.tell(f"  not read   {counted(report.precomputed, 'file')}: their digests were given")
     if report.reused:
         voice.tell(f"  resumed    {counted(report.reused, 'file')} from the journal")
-    for fingerprint in report.signers:
-        voice.tell(f"  signed by  key {fingerprint}")
+    if certificate is not None:
+        name, fingerprint = certificate["name"], certificate["fingerprint"]
+        voice.tell(f"  signed by  certificate {name} (fingerprint {fingerprint})")
+    else:
+        for fingerprint in report.signers:
+            voice.tell(f"  signed by  key {fingerprint}")
     if report.claims is not None:
         voice.tell(f"  claims     {report.claims}")
     if request is not None:
@@ -337,6 +415,7 @@ def _report(voice: Voice, report: SignReport, request: Path | None) -> Exit:
             "precomputed": report.precomputed,
             "reused": report.reused,
             "signers": list(report.signers),
+            "certificate": certificate,
             "claims": None if report.claims is None else str(report.claims),
             "timestamp_request": None if request is None else str(request),
         },

@@ -134,8 +134,8 @@ class _Trust:
         assert self.trusted_root is not None
         assert self.identity is not None
         assert self.issuer is not None
-        root = read_bounded(self.trusted_root, MAX_JSON_BYTES, "trusted root", allow_pipe=True)
-        with material.about(self.trusted_root):
+        with material.needed(self.trusted_root):
+            root = read_bounded(self.trusted_root, MAX_JSON_BYTES, "trusted root", allow_pipe=True)
             return sigstore_trust(root, identity=self.identity, issuer=self.issuer)
 
     def _tsa_roots(self) -> tuple[Certificate, ...]:
@@ -172,7 +172,12 @@ class _Trust:
 @click.option(
     "--signature", type=FILE, metavar="FILE", help="Default: found beside or inside PATH."
 )
-@click.option("--only", metavar="GLOB", help="Verify these files only; the outcome is `partial`.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="GLOB",
+    help="Verify these files only; the outcome is `partial`; repeatable.",
+)
 @click.option(
     "--allow-ignore",
     multiple=True,
@@ -192,7 +197,7 @@ def command(
     /,
     path: Path,
     signature: Path | None,
-    only: str | None,
+    only: tuple[str, ...],
     allow_ignore: tuple[str, ...],
     follow_symlinks: bool,
     claims: Path | None,
