@@ -92,9 +92,13 @@ def parse_certificate(der: bytes) -> x509.Certificate:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # over-long names are common, and harmless
-            return _read_through(x509.load_der_x509_certificate(der))
+            certificate = _read_through(x509.load_der_x509_certificate(der))
     except _UNREADABLE:
         raise _malformed("not a well-formed DER certificate") from None
+    # The signature ends the certificate; its count of unused bits is outside what it signs.
+    if not der.endswith(b"\x00" + certificate.signature):
+        raise _malformed("its signature is not whole bytes")
+    return certificate
 
 
 def load_certificates(pem: bytes) -> tuple[x509.Certificate, ...]:
