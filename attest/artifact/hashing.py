@@ -411,7 +411,7 @@ class _Feed:
     """One sink in a thread of its own, which is at most ``depth`` pieces behind the reader.
 
     One thread for each sink, not one task for each piece: handing every piece to another thread
-    made a file that is hashed twice take 15% longer.
+    made a file that is hashed twice take 18% longer on two cores.
     """
 
     def __init__(self, sink: Callable[[memoryview], None], depth: int) -> None:
