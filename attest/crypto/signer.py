@@ -42,7 +42,8 @@ class CertificateSigner:
     """A signer that presents an X.509 chain for its key.
 
     The chain is not judged here (the verifier does that, at its own time and with its own roots);
-    only the mistake that no verifier could forgive is: a certificate for another key.
+    only the mistakes that no verifier could forgive are: a certificate for another key, or for
+    another use.
 
     Args:
         signer: signs; its own chain, if any, is replaced.
@@ -51,11 +52,14 @@ class CertificateSigner:
     Raises:
         MalformedInput: no certificate, too many, or one that cannot be read.
         Unsupported: the certificate's key is outside the allow-list.
-        VerificationFailed: ``certificate-key-mismatch``: the leaf is for another key.
+        VerificationFailed: ``certificate-key-mismatch``, ``wrong-key-usage`` or
+            ``wrong-extended-key-usage``.
     """
 
     def __init__(self, signer: Signer, chain: Sequence[bytes]) -> None:
-        from attest.crypto.path import parse_certificate
+        from cryptography.x509.oid import ExtendedKeyUsageOID
+
+        from attest.crypto.path import check_leaf_usage, parse_certificate
 
         if not 1 <= len(chain) <= MAX_CHAIN_LENGTH:
             raise MalformedInput(
@@ -69,6 +73,7 @@ class CertificateSigner:
                 hint="give the certificate that was issued for this key, leaf first",
                 code="certificate-key-mismatch",
             )
+        check_leaf_usage(leaf, ExtendedKeyUsageOID.CODE_SIGNING, "code signing")
         self._signer = signer
         self._chain = tuple(chain)
 

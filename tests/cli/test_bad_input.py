@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from attest.crypto.algorithms import KeyAlgorithm
 from attest.crypto.keys import LocalSigner, generate
@@ -411,10 +412,45 @@ def test_a_kind_of_trust_never_verifies_another_kind_of_signer(signed: Path, her
 NOON = ("--at", "2026-06-01T12:00:00Z")
 
 
+CERTIFIED = ("--certificate", "leaf.pem", "--chain", "chain.pem", "--key", "leaf.key")
+
+
+class CarelessSigner:
+    """A signer of another tool: presents its certificates without looking at them."""
+
+    def __init__(self, here: Path) -> None:
+        from attest.crypto.keys import load_private_key
+        from attest.crypto.x509 import load_certificates
+
+        self._key = load_private_key((here / "leaf.key").read_bytes(), None)
+        pem = (here / "leaf.pem").read_bytes() + (here / "chain.pem").read_bytes()
+        encoding = serialization.Encoding.DER
+        self.chain = tuple(each.public_bytes(encoding) for each in load_certificates(pem))
+        self.algorithm = self._key.algorithm
+        self.public_key = self._key.public_key
+
+    def sign_parts(self, parts: Iterable[bytes | memoryview]) -> bytes:
+        return self._key.sign_parts(parts)
+
+
 def sign_with_certificate(here: Path, **knobs: Any) -> None:
+    from attest.flow.sign import sign_artifact
+
     write_pki(here, **knobs)
-    line = ("--certificate", "leaf.pem", "--chain", "chain.pem", "--key", "leaf.key")
-    assert attest("sign", "model", *line).code == 0
+    sign_artifact(here / "model", [CarelessSigner(here)])
+
+
+def test_certificate_that_could_never_verify_is_refused_when_signing(model: Path, here: Path):
+    write_pki(here, usages=(pki.SERVER_AUTH,))
+    ran = attest("sign", "model", *CERTIFIED, "--json")
+    assert ran.code == 3
+    assert ran.codes == {"wrong-extended-key-usage"}
+    assert not (here / "model/model.sig").exists()
+
+
+def test_certificate_signs(model: Path, here: Path):
+    write_pki(here)
+    assert attest("sign", "model", *CERTIFIED).code == 0
 
 
 def test_a_good_certificate(model: Path, here: Path):
