@@ -6,6 +6,8 @@ Every file on disk ends in exactly one class:
 * the signature file that is being verified;
 * another signature over the same files, under a signature's name at the root: a warning;
 * under a path that the *consumer* allows to be unsigned: ``uncovered``, a warning;
+* git's two plain files at the root, where the signer ignored them: a warning (every OMS tool leaves
+  them out);
 * under a path that only the *signer* ignored: ``uncovered``, refused;
 * none of these: extra, refused.
 """
@@ -28,7 +30,7 @@ from attest.artifact.hashing import (
     open_listed,
 )
 from attest.artifact.layout import describe_shard, numbered_problems
-from attest.artifact.names import SIGNATURE_NAMES, covering_path, normalise_ignored
+from attest.artifact.names import PLAIN_GIT_FILES, SIGNATURE_NAMES, covering_path, normalise_ignored
 from attest.artifact.walk import Listing, Problem
 from attest.codec.bundle import UnverifiedBundle
 from attest.codec.manifest import Manifest
@@ -188,7 +190,10 @@ def _pair(listing: Listing, statement: OmsStatement, scope: Scope, result: Compa
             indexes.append(index)
             seen.add(name)
     for path, count in uncovered.items():
-        _uncovered(path, count, scope, result, _is_other_signature(listing, path, statement))
+        is_file = path in listing.names  # and no folder of that name, which may hold anything
+        tolerated = is_file and path in PLAIN_GIT_FILES
+        is_other = is_file and _is_other_signature(listing, path, statement)
+        _uncovered(path, count, scope, result, tolerated=tolerated, other_signature=is_other)
     hidden = tuple(problem.name + "/" for problem in listing.problems)  # told as what hides them
     for name in known:
         if name not in seen and wanted(name) and not name.startswith(hidden):
@@ -220,20 +225,27 @@ def _no_entry(
 
 
 def _uncovered(
-    path: str, count: int, scope: Scope, result: Comparison, other_signature: bool = False
+    path: str,
+    count: int,
+    scope: Scope,
+    result: Comparison,
+    *,
+    tolerated: bool = False,
+    other_signature: bool = False,
 ) -> None:
     files = "1 file" if count == 1 else f"{count} files"
     allowed = covering_path(path, scope.allow_ignore) is not None
+    accepted = allowed or tolerated or other_signature
     message = f"is not covered by the signature ({files})"
     if other_signature:
         message = "is another signature over the same files, and was not verified"
     result.findings.append(
         Finding(
             "file-uncovered",
-            Severity.WARN if allowed or other_signature else Severity.FAIL,
+            Severity.WARN if accepted else Severity.FAIL,
             message,
             where=path,
-            hint=None if allowed or other_signature else _uncovered_hint(path),
+            hint=None if accepted else _uncovered_hint(path),
             details={"files": count, "allowed": allowed},
         )
     )
@@ -245,7 +257,7 @@ def _is_other_signature(listing: Listing, path: str, statement: OmsStatement) ->
     Every signature of ours leaves these names out, so that several can lie side by side. The name
     alone excuses nothing: a loader that takes all of ``*.json`` would read what lies there.
     """
-    if path not in SIGNATURE_NAMES or path not in listing.names:
+    if path not in SIGNATURE_NAMES:
         return False
     try:
         data = read_bounded(listing.root / path, limits.MAX_BUNDLE_BYTES, "signature")

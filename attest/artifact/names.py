@@ -14,6 +14,13 @@ ENVELOPE_NAME: Final = "model.dsse.json"
 
 SIGNATURE_NAMES: Final = frozenset({BUNDLE_NAME, ENVELOPE_NAME})
 
+GIT_PATHS: Final = (".git", ".gitattributes", ".github", ".gitignore")
+"""What the reference implementation leaves out of every tree, signing and verifying, unless told
+otherwise. A signature that covers them is refused by its verifier."""
+
+PLAIN_GIT_FILES: Final = frozenset({".gitattributes", ".gitignore"})
+"""Those of them that are text which nothing loads or runs; every model repository has them."""
+
 
 def default_signature(path: Path, *, envelope: bool) -> Path:
     """Where the signature of ``path`` lies unless somebody says otherwise."""

@@ -18,6 +18,7 @@ from attest.artifact.hashing import Hashed, Progress, hash_listed
 from attest.artifact.journal import Journal
 from attest.artifact.layout import describe_layout, shard_problems
 from attest.artifact.names import (
+    GIT_PATHS,
     SIGNATURE_NAMES,
     artifact_name,
     covering_path,
@@ -61,9 +62,6 @@ if TYPE_CHECKING:
 
 OMS_HASHES = frozenset({HashAlgorithm.SHA256, HashAlgorithm.BLAKE3})
 """Content hashes that OMS v1.0 allows and that are written here."""
-
-_GIT_PATHS = (".git", ".gitattributes", ".github", ".gitignore")
-"""What the reference implementation ignores unless it is told otherwise."""
 
 Timestamper = Callable[[bytes], bytes]
 """Raw signature -> RFC 3161 response over it."""
@@ -113,6 +111,8 @@ class SignOptions:
         digests: name -> raw digest of files that need not be read; marked in the signature.
         chunk_digests: record SHA-256 of each 16 MiB, so that ranges can be checked later. Costs a
             second hash over files beyond that size.
+        git_paths: cover :data:`attest.artifact.names.GIT_PATHS` too; then other OMS tools refuse
+            the signature unless they are told to include them.
         allow_incomplete: sign a sharded checkpoint although shards are missing or too many.
         journal: resume from and record to this file; see :mod:`attest.artifact.journal`.
         workers: hashing threads; default is the number of usable processors.
@@ -123,6 +123,7 @@ class SignOptions:
     follow_symlinks: bool = False
     digests: Mapping[str, bytes] = field(default_factory=dict)
     chunk_digests: bool = True
+    git_paths: bool = False
     allow_incomplete: bool = False
     journal: Path | None = None
     workers: int | None = None
@@ -192,7 +193,7 @@ def sign_artifact(
     )
     _check_listing(listing, chosen)
     findings = _warnings(path, listing, target)
-    findings += _unused(normalise_ignored(chosen.ignore), left_out)
+    findings += _told(normalise_ignored(chosen.ignore), left_out)
     name = listing.names[0] if listing.single else artifact_name(path)
     with _journal(path, chosen) as resumed:
         manifest = _hash(listing, chosen, resumed, progress)
@@ -266,6 +267,8 @@ def _is_bundle(signers: Sequence[Signer], algorithm: HashAlgorithm) -> bool:
 def _ignored(path: Path, options: SignOptions, target: Path) -> tuple[str, ...]:
     """What the signature will say that it leaves out: signatures, and what the caller named."""
     names = set(normalise_ignored(options.ignore)) | SIGNATURE_NAMES
+    if not options.git_paths:
+        names |= set(GIT_PATHS)
     inside = relative_inside(path, target)
     if inside is not None:
         names.add(inside)
@@ -327,8 +330,19 @@ def _is_ignored(name: str, ignored: Sequence[str], left_out: set[str]) -> bool:
     return True
 
 
-def _unused(ignored: Sequence[str], left_out: set[str]) -> list[Finding]:
+def _told(ignored: Sequence[str], left_out: set[str]) -> list[Finding]:
+    """What was left out unasked, and what was to be left out and is not there."""
     return [
+        Finding(
+            "git-path-left-out",
+            Severity.INFO,
+            "is not signed: OMS tools leave it out when they verify",
+            where=path,
+            hint="to cover git's files, for this tool only: --git-paths",
+        )
+        for path in GIT_PATHS
+        if path in left_out and path not in ignored
+    ] + [
         Finding(
             "ignore-matches-nothing",
             Severity.WARN,
@@ -350,9 +364,9 @@ def _warnings(path: Path, listing: Listing, target: Path) -> list[Finding]:
             Severity.WARN,
             "is signed; other OMS tools leave it out when they verify, and then refuse",
             where=name,
-            hint=f"leave it out with --ignore {name}, or tell them to include git paths",
+            hint="leave out --git-paths, or tell them to include git paths",
         )
-        for name in _GIT_PATHS
+        for name in GIT_PATHS
         if name in tops
     ]
     for envelope in (False, True):

@@ -90,6 +90,19 @@ def test_peer_verifies_what_we_ignored(peer, tree, tmp_path):
     peer.accepts("verify", "key", tree, "--signature", tree / "model.sig", "--public_key", public)
 
 
+def test_peer_verifies_a_repository(peer, tree, tmp_path):
+    """Every model repository has .gitattributes, which the peer leaves out without being asked."""
+    make_tree(
+        tree, {".gitattributes": b"*.bin filter=lfs", ".git/config": b"", "a/.gitignore": b""}
+    )
+    _, public = key_files(tmp_path, signer())
+    sign_artifact(tree, [signer()])
+    signature = tree / "model.sig"
+    peer.accepts("verify", "key", tree, "--signature", signature, "--public_key", public)
+    assert refusals(verify(tree)) == {"file-uncovered": [".git"]}
+    assert verify(tree, allow_ignore=[".git"]).outcome is Outcome.PASS
+
+
 def test_peer_verifies_our_detached_signature(peer, tree, tmp_path):
     _, public = key_files(tmp_path, signer())
     sign_artifact(tree, [signer()], signature=tmp_path / "detached.sig")

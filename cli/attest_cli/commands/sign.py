@@ -190,6 +190,11 @@ class _Kind:
     " not read, and marked so.",
 )
 @click.option(
+    "--git-paths",
+    is_flag=True,
+    help="Sign .git, .gitattributes, .github and .gitignore too. Other OMS tools then refuse.",
+)
+@click.option(
     "--allow-incomplete", is_flag=True, help="Sign although shards are missing or too many."
 )
 @click.option(
@@ -214,6 +219,7 @@ def command(
     algorithm: str,
     follow_symlinks: bool,
     digests: Path | None,
+    git_paths: bool,
     allow_incomplete: bool,
     no_chunk_digests: bool,
     resume: bool,
@@ -251,6 +257,7 @@ def command(
         follow_symlinks=follow_symlinks,
         digests=_known_digests(digests, HashAlgorithm(algorithm)),
         chunk_digests=not no_chunk_digests,
+        git_paths=git_paths,
         allow_incomplete=allow_incomplete,
         journal=_journal(path) if resume else None,
     )

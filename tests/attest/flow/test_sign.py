@@ -81,7 +81,14 @@ def test_form_that_every_implementation_accepts(tree):
         "method": "files",
         "hash_type": "sha256",
         "allow_symlinks": False,
-        "ignore_paths": ["model.dsse.json", "model.sig"],
+        "ignore_paths": [
+            ".git",
+            ".gitattributes",
+            ".github",
+            ".gitignore",
+            "model.dsse.json",
+            "model.sig",
+        ],
     }
     document = json.loads((tree / "model.sig").read_bytes())
     assert document["verificationMaterial"] == {
@@ -158,14 +165,17 @@ def test_artifact_that_is_named_through_a_link(tree, tmp_path):
 
 def test_git_folder_is_told(tree):
     make_tree(tree, {".git/config": b""})
-    assert [finding.code for finding in sign(tree).findings] == ["git-path-signed"]
+    assert [finding.code for finding in sign(tree).findings] == ["git-path-left-out"]
 
 
 @pytest.mark.parametrize("name", [".gitattributes", ".gitignore", ".github/workflow.yml"])
 def test_what_other_tools_ignore_is_told(tree, name):
     make_tree(tree, {name: b""})
     (found,) = sign(tree).findings
+    assert (found.code, found.where) == ("git-path-left-out", name.partition("/")[0])
+    (found,) = sign(tree, options=SignOptions(git_paths=True)).findings
     assert (found.code, found.where) == ("git-path-signed", name.partition("/")[0])
+    assert verify(tree).outcome is Outcome.PASS
 
 
 def test_ignored_path_that_is_not_there(tree):

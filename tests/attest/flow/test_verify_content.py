@@ -630,3 +630,21 @@ def test_verdict_says_what_was_asked_and_trusted(signed):
     assert set(whole.inputs) == {"trust", "signature"}
     assert whole.inputs["trust"] == part.inputs["trust"]
     assert part.subject["asked"]["only"] == ["*.bin"]
+
+
+@pytest.mark.parametrize("name", [".gitattributes", ".gitignore"])
+def test_plain_git_file_is_a_warning(tree, name):
+    (tree / name).write_bytes(b"*.bin filter=lfs")
+    sign_artifact(tree, [signer()])
+    verdict = verify(tree)
+    assert verdict.outcome is Outcome.PASS
+    found = finding(verdict, "file-uncovered")
+    assert (found.where, found.outcome) == (name, Severity.WARN)
+
+
+@pytest.mark.parametrize("name", [".git/hooks/run.py", ".github/x.py", ".gitignore/x.py"])
+def test_git_folders_may_hold_code_and_are_refused(signed, name):
+    make_tree(signed, {name: b"import os"})
+    folder = name.partition("/")[0]
+    assert refusals(verify(signed)) == {"file-uncovered": [folder]}
+    assert verify(signed, allow_ignore=[folder]).outcome is Outcome.PASS
