@@ -25,11 +25,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 from typing import Any, Final, Protocol
 
 from attest import limits
 from attest.artifact.mapped import feed_mapped
+from attest.artifact.stream import Chunker, Feed
 from attest.artifact.walk import DIRECTORY_FLAGS, Listing, Problem, unavailable
 from attest.codec.manifest import CHUNK_SIZE
 from attest.digest import HashAlgorithm, Hasher
@@ -298,7 +298,7 @@ class _Job:
                 return found
             whole = _stream_hasher(self.algorithm)
             sinks: list[Callable[[Any], None]] = [whole.update]
-            chunker = _Chunker() if self._wants_chunks(size) else None
+            chunker = Chunker() if self._wants_chunks(size) else None
             if chunker:
                 sinks.append(chunker.update)
             read = self._mapped(handle, size, sinks)
@@ -334,7 +334,7 @@ class _Job:
     ) -> int:
         """Read to the end, feeding every sink every piece in order; how much was read."""
         count = min(self.ring, -(-size // self.piece))
-        feeds = [_Feed(sink, count) for sink in sinks] if helpers else []
+        feeds = [Feed(sink, count) for sink in sinks] if helpers else []
         outlets = [feed.pieces.put for feed in feeds] or sinks
         ends: list[Future[None]] = []
         total = 0
@@ -381,58 +381,6 @@ class _Job:
             self.result.size += size
             if self.progress:
                 self.progress.advance(files, size)
-
-
-class _Chunker:
-    """SHA-256 of each 16 MiB of a stream."""
-
-    def __init__(self) -> None:
-        self.hasher = hashlib.sha256()
-        self.room = CHUNK_SIZE
-        self.digests: list[bytes] = []
-
-    def update(self, view: memoryview) -> None:
-        while len(view) >= self.room:
-            self.hasher.update(view[: self.room])
-            view = view[self.room :]
-            self.digests.append(self.hasher.digest())
-            self.hasher, self.room = hashlib.sha256(), CHUNK_SIZE
-        if view:
-            self.hasher.update(view)
-            self.room -= len(view)
-
-    def finish(self) -> bytes:
-        if self.room < CHUNK_SIZE:
-            self.digests.append(self.hasher.digest())
-        return b"".join(self.digests)
-
-
-class _Feed:
-    """One sink in a thread of its own, which is at most ``depth`` pieces behind the reader.
-
-    One thread for each sink, not one task for each piece: handing every piece to another thread
-    made a file that is hashed twice take 18% longer on two cores.
-    """
-
-    def __init__(self, sink: Callable[[memoryview], None], depth: int) -> None:
-        self.sink = sink
-        self.room = threading.Semaphore(depth)
-        self.pieces: SimpleQueue[memoryview | None] = SimpleQueue()
-        self.ended = False
-
-    def drain(self) -> None:
-        try:
-            while (piece := self.pieces.get()) is not None:
-                self.sink(piece)
-                self.room.release()
-        finally:
-            self.ended = True
-            self.room.release()
-
-    def make_room(self) -> bool:
-        """Wait until the oldest piece is done with. False: the sink failed and takes no more."""
-        self.room.acquire()
-        return not self.ended
 
 
 def open_listed(listing: Listing, position: int) -> int:
