@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 
@@ -127,8 +128,10 @@ def test_odd_places(tmp_path, kind):
         os.mkfifo(path)
     elif kind == "folder":
         path.mkdir()
-    else:
-        path = path.__class__("/dev/null")
+    else:  # a device of the test's own: a defect here once cost a machine its /dev/null
+        if os.geteuid() != 0:
+            pytest.skip("only root may make a device")
+        os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
     with pytest.raises((Unavailable, MalformedInput)):
         append_claim(path, b"{}")
     assert not (tmp_path / "nowhere").exists()
