@@ -302,7 +302,7 @@ def _public_key(public: Any) -> PublicKey:
     try:
         point = asn1.decode_der(bytes, point)
     except ValueError:
-        pass
+        pass  # some modules hand out the bare point, without the OCTET STRING that is asked for
     try:
         curve = ec.get_curve_for_oid(asn1.decode_der(ObjectIdentifier, public[Attribute.EC_PARAMS]))
         return PublicKey(ec.EllipticCurvePublicKey.from_encoded_point(curve(), point))

@@ -32,6 +32,8 @@ from attest.verdict import format_time
 _LISTED: Final = 1000
 """Files of a manifest that are shown one by one."""
 
+_KNOWN_FILES: Final = "shown are signatures, envelopes, claims files, public keys and certificates"
+
 
 def inspect_file(path: Path) -> dict[str, Any]:
     """Describe a signature, envelope, claims file, key or certificate.
@@ -48,6 +50,7 @@ def inspect_file(path: Path) -> dict[str, Any]:
     try:
         described = _describe(data, claims=path.name.endswith(".claims.jsonl"))
     except AttestError as error:
+        error.hint = error.hint or _KNOWN_FILES
         raise error.within(str(path)) from None
     return {"verified": False, "path": str(path), "sha256": Digest.of(data).hex, **described}
 
