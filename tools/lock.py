@@ -37,11 +37,17 @@ class Lock:
 LOCKS = (
     Lock("runtime", "pyproject.toml"),
     Lock("build", "requirements/build.in", agrees_with=("runtime",)),
-    Lock("extras", "pyproject.toml", extras=("sigstore", "pkcs11"), agrees_with=("runtime",)),
+    Lock(
+        "extras",
+        "pyproject.toml",
+        extras=("sigstore", "pkcs11", "in-toto"),
+        agrees_with=("runtime",),
+    ),
     Lock("dev", "requirements/dev.in", agrees_with=("runtime", "build", "extras")),
     Lock("fuzz", "requirements/fuzz.in", agrees_with=("runtime", "dev")),
     Lock("model", "requirements/model.in", no_deps=True),
     Lock("peers", "requirements/peers.in"),
+    Lock("scanners", "requirements/scanners.in"),
 )
 
 FOREIGN = re.compile(r"://|--(?:index|extra-index|find-links|trusted)|^\s*-[a-z]\b|file:|(?:^|\s)/")
