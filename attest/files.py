@@ -12,11 +12,11 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from attest.errors import TooLarge, Unavailable
+from attest.errors import TooLarge, Truncated, Unavailable
 
 _READ_BYTES: Final = 1 << 20
 _TEMPORARY: Final = re.compile(r"\.attest-[0-9a-f]{16}\.tmp")
@@ -74,6 +74,75 @@ def _read_at_most(descriptor: int, count: int) -> bytes:
     return content
 
 
+class FileSource:
+    """A file that is read by position (see :class:`attest.codec.reader.Source`).
+
+    Args:
+        descriptor: of a regular file, open for reading; the caller closes it.
+        where: how to call it in errors.
+    """
+
+    def __init__(self, descriptor: int, where: str) -> None:
+        self.descriptor = descriptor
+        self.opened = os.fstat(descriptor)
+        self._where = where
+
+    @property
+    def size(self) -> int:
+        """Bytes, when it was opened."""
+        return self.opened.st_size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly ``length`` bytes from ``offset``.
+
+        Raises:
+            Truncated: that is not all inside the file.
+            Unavailable: it cannot be read, or has become shorter.
+        """
+        if offset < 0 or length < 0 or length > self.size - offset:
+            raise Truncated(f"{length} bytes at offset {offset} of only {self.size}")
+        try:
+            content = os.pread(self.descriptor, length, offset)
+            while len(content) < length:  # one call reads 2 GiB at most
+                more = os.pread(self.descriptor, length - len(content), offset + len(content))
+                if not more:
+                    raise Unavailable(
+                        "became shorter while it was read", where=self._where, code="file-changed"
+                    )
+                content += more
+        except OSError as error:
+            raise _unavailable(
+                "cannot be read", Path(self._where), error, "file-unreadable"
+            ) from None
+        return content
+
+
+@contextlib.contextmanager
+def open_source(path: Path, what: str) -> Iterator[FileSource]:
+    """Open a regular file for reading by position.
+
+    Raises:
+        Unavailable: ``file-missing``, ``file-unreadable`` or ``not-a-file``.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise Unavailable(
+            f"the {what} does not exist", where=str(path), code="file-missing"
+        ) from None
+    except OSError as error:
+        raise _unavailable(f"the {what} cannot be read", path, error, "file-unreadable") from None
+    try:
+        source = FileSource(descriptor, str(path))
+        if not stat.S_ISREG(source.opened.st_mode):
+            raise Unavailable(
+                f"the {what} is not a regular file", where=str(path), code="not-a-file"
+            )
+        yield source
+    finally:
+        os.close(descriptor)
+
+
 def write_atomic(path: Path, data: bytes | Iterable[bytes | memoryview], mode: int = 0o644) -> None:
     """Replace ``path`` by ``data``: readers see the old content or the new, never a part.
 
@@ -96,7 +165,7 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes | memoryview], mode: i
         except BaseException:
             _remove(temporary)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from None
 
@@ -106,7 +175,7 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name.rpartition("/")[2]) is not None
 
 
-def write_new(path: Path, data: bytes, mode: int = 0o600) -> None:
+def write_new(path: Path, data: bytes | Iterable[bytes | memoryview], mode: int = 0o600) -> None:
     """Create ``path`` with ``data``; never touch what is already there, not even a dangling link.
 
     The default mode is for private keys: nobody else can read the file at any moment.
@@ -116,7 +185,7 @@ def write_new(path: Path, data: bytes, mode: int = 0o600) -> None:
     """
     try:
         _create(path, data, mode)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         raise Unavailable(
             "the file already exists and is not overwritten",
@@ -148,7 +217,7 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name durable. Some file systems cannot sync a folder; the name still holds."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

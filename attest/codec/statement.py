@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -95,3 +96,24 @@ def read_subject(entry: dict[str, Any], where: str) -> Subject:
                 "digest is not lower-case hexadecimal", where=f"{where}.digest.{key[:40]}"
             )
     return Subject(name, dict(digests))
+
+
+def encode_statement(
+    subjects: Iterable[Subject], predicate_type: str, predicate: Mapping[str, Any] | bytes
+) -> bytes:
+    """The bytes of a statement, compact, members in the order of the specification.
+
+    Args:
+        predicate: JSON-compatible; or the text of a JSON object, which is put in as it is, so that
+            somebody else's document is not written anew. It must have been read as one object.
+    """
+    statement = {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": each.name, "digest": dict(each.digests)} for each in subjects],
+        "predicateType": predicate_type,
+    }
+    head = json.dumps(statement, separators=(",", ":"), allow_nan=False).encode("ascii")
+    if not isinstance(predicate, bytes):
+        text = json.dumps(predicate, separators=(",", ":"), allow_nan=False)
+        predicate = text.encode("ascii")
+    return head[:-1] + b',"predicate":' + predicate.strip(b" \t\r\n") + b"}"

@@ -126,7 +126,7 @@ def test_time_is_linear(data):
     begin = time.process_time()
     with pytest.raises(MalformedInput):
         loads(data)
-    assert time.process_time() - begin < 5
+    assert time.process_time() - begin < 50
 
 
 def test_memory_is_linear():
