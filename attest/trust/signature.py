@@ -29,6 +29,7 @@ from attest.codec.dsse import (
     pae_parts,
 )
 from attest.codec.oms import is_legacy_statement
+from attest.crypto.algorithms import KeyAlgorithm
 from attest.crypto.keys import signature_identity
 from attest.errors import (
     BadSignature,
@@ -54,12 +55,15 @@ class VerifiedPayload:
         signers: everybody who was asked for; at least one.
         unknown_signatures: further signatures, by keys that nobody asked for.
         unverified_timestamps: tokens that were not judged because no roots were given.
+        used: what identifies each signature that was counted
+            (:func:`attest.crypto.keys.signature_identity`): one must not stand for two people.
     """
 
     payload: bytes = field(repr=False)
     signers: tuple[SignerIdentity, ...]
     unknown_signatures: int = 0
     unverified_timestamps: int = 0
+    used: frozenset[bytes] = frozenset()
 
 
 def verify_bundle(bundle: UnverifiedBundle, trust: Trust, at: datetime) -> VerifiedPayload:
@@ -76,11 +80,12 @@ def verify_bundle(bundle: UnverifiedBundle, trust: Trust, at: datetime) -> Verif
         if not isinstance(material, SigstoreMaterial) or bundle.raw is None:
             raise _other_kind(material)
         payload_type, payload, signer = trust.check(bundle.raw)
-        _check_payload_type(payload_type)
+        check_payload_type(payload_type)
         if payload != bundle.envelope.payload:
             raise BadSignature("two readers see different payloads", code="ambiguous-payload")
-        return VerifiedPayload(payload, (signer,))
-    _check_payload_type(bundle.envelope.payload_type)
+        used = frozenset({bundle.envelope.signatures[0].sig})
+        return VerifiedPayload(payload, (signer,), used=used)
+    check_payload_type(bundle.envelope.payload_type)
     sole = bundle.envelope.signatures[0]
     signature = EnvelopeSignature(sole.sig, sole.keyid, bundle.timestamps)
     if isinstance(trust, KeyTrust) and isinstance(material, KeyMaterial):
@@ -90,7 +95,8 @@ def verify_bundle(bundle: UnverifiedBundle, trust: Trust, at: datetime) -> Verif
     else:
         raise _other_kind(material)
     unjudged = 0 if trust.tsa_roots else len(signature.timestamps)
-    return VerifiedPayload(bundle.envelope.payload, (signer,), 0, unjudged)
+    used = frozenset({signature_identity(KeyAlgorithm(signer.algorithm), signature.sig)})
+    return VerifiedPayload(bundle.envelope.payload, (signer,), 0, unjudged, used)
 
 
 def verify_envelope(envelope: UnverifiedEnvelope, trust: Trust, at: datetime) -> VerifiedPayload:
@@ -105,7 +111,7 @@ def verify_envelope(envelope: UnverifiedEnvelope, trust: Trust, at: datetime) ->
             code="other-kind-of-signer",
             hint="give the public keys",
         )
-    _check_payload_type(envelope.payload_type)
+    check_payload_type(envelope.payload_type)
     signers, used = [], dict[int, bytes]()
     for key in trust.keys:
         index = _find_signature(envelope, key)
@@ -125,6 +131,7 @@ def verify_envelope(envelope: UnverifiedEnvelope, trust: Trust, at: datetime) ->
         tuple(signers),
         len(envelope.signatures) - len(used),
         0 if trust.tsa_roots else stamps,
+        frozenset(used.values()),
     )
 
 
@@ -255,7 +262,12 @@ def _proved_time(
     return min(times)
 
 
-def _check_payload_type(payload_type: str) -> None:
+def check_payload_type(payload_type: str) -> None:
+    """Refuse anything but in-toto statements.
+
+    Raises:
+        Unsupported: ``unknown-payload-type``.
+    """
     if payload_type != IN_TOTO_PAYLOAD_TYPE:
         raise Unsupported(
             f"payload type {payload_type[:80]!r} is not in-toto", code="unknown-payload-type"
