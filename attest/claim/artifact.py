@@ -11,16 +11,15 @@ artifact only if both match.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from attest.claim.predicates import ARTIFACT_PREDICATE
 from attest.codec import jsonstrict
-from attest.codec.statement import STATEMENT_TYPE, Statement
-from attest.errors import MalformedInput, Unsupported
+from attest.codec.statement import Subject, encode_statement
+from attest.errors import MalformedInput
 
-ARTIFACT_PREDICATE_TYPE: Final = "urn:attest-toolkit:artifact:v1"
 KINDS: Final = ("model", "dataset", "firmware")
 
 
@@ -66,26 +65,18 @@ def encode_artifact_claim(
             "version": claim.version,
             "rollbackCounter": claim.rollback_counter,
         }
-    statement = {
-        "_type": STATEMENT_TYPE,
-        "subject": [{"name": name, "digest": dict(digests)}],
-        "predicateType": ARTIFACT_PREDICATE_TYPE,
-        "predicate": predicate,
-    }
-    return json.dumps(statement, separators=(",", ":")).encode("ascii")
+    return encode_statement([Subject(name, digests)], ARTIFACT_PREDICATE, predicate)
 
 
-def read_artifact_claim(statement: Statement) -> ArtifactClaim:
-    """The claim of a statement whose signature was verified.
+def read_artifact_claim(predicate: Mapping[str, Any]) -> ArtifactClaim:
+    """The claim in a predicate whose signature was verified.
 
     Raises:
-        Unsupported: another predicate type.
         MalformedInput: not this predicate.
     """
-    if statement.predicate_type != ARTIFACT_PREDICATE_TYPE:
-        raise Unsupported("not an artifact claim", code="unknown-predicate-type")
-    kind = jsonstrict.member(statement.predicate, "kind", str, where="predicate")
-    firmware = jsonstrict.optional(statement.predicate, "firmware", dict, where="predicate") or {}
+    document = dict(predicate)
+    kind = jsonstrict.member(document, "kind", str, where="predicate")
+    firmware = jsonstrict.optional(document, "firmware", dict, where="predicate") or {}
     try:
         return ArtifactClaim(
             kind,

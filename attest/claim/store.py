@@ -6,13 +6,16 @@ in the middle of an append), and it says so.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from attest import limits
 from attest.errors import MalformedInput, TooLarge, Unavailable
+from attest.files import sync_folder, write_atomic
 
 
 def append_claim(path: Path, line: bytes) -> bool:
@@ -27,30 +30,88 @@ def append_claim(path: Path, line: bytes) -> bool:
 
     Raises:
         Unavailable: cannot be written; nothing of the claim is left then.
-        MalformedInput: the path is no regular file.
+        MalformedInput: the path is no regular file. TooLarge: no reader would accept the line, or
+            the file with it.
     """
     if b"\n" in line or not line:
         raise ValueError("a claim is one line")
+    if len(line) > limits.MAX_JSON_BYTES:
+        raise TooLarge(f"claim has {len(line)} bytes; at most {limits.MAX_JSON_BYTES} are read")
+    with _locked(path) as handle:
+        size = os.fstat(handle).st_size
+        end = _end_of_last_line(handle, size)
+        if end + len(line) + 1 > limits.MAX_BUNDLE_BYTES:
+            raise TooLarge(f"is full: {limits.MAX_BUNDLE_BYTES} bytes are read", where=str(path))
+        if not end:
+            sync_folder(path.parent)  # it may be new: its name has to be durable as well
+        torn = end != size
+        if torn:
+            os.ftruncate(handle, end)
+        _append(handle, end, line + b"\n")
+        return torn
+
+
+def rewrite_claims(path: Path, change: Callable[[bytes], Iterable[bytes]]) -> None:
+    """Replace a claims file by what ``change`` makes of it, while nobody can append.
+
+    A crash leaves the old file or the new one; its permissions are kept, less the umask.
+
+    Args:
+        path: created if absent.
+        change: whole content -> the new content in pieces; may raise to leave things as they are.
+
+    Raises:
+        Unavailable, MalformedInput: as :func:`append_claim`; ``TooLarge`` over the limit.
+    """
+    existed = os.path.lexists(path)
+    with _locked(path) as handle:
+        try:
+            data = _read_all(handle, path)
+            mode = stat.S_IMODE(os.fstat(handle).st_mode)
+            write_atomic(path, change(data), mode)
+        except BaseException:
+            if not existed and not os.fstat(handle).st_size and _is_still(path, handle):
+                path.unlink()  # made by this call; who waits for the lock makes it anew
+            raise
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """A descriptor of the file that ``path`` names, exclusively locked."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        handle = os.open(path, flags, 0o644)
-        try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise MalformedInput("is no plain file", where=str(path), code="not-a-claims-file")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            size = os.fstat(handle).st_size
-            end = _end_of_last_line(handle, size)
-            torn = end != size
-            if torn:
-                os.ftruncate(handle, end)
-            _append(handle, end, line + b"\n")
-            return torn
-        finally:
-            os.close(handle)
+        while True:
+            handle = os.open(path, flags, 0o644)
+            try:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise MalformedInput(
+                        "is no plain file", where=str(path), code="not-a-claims-file"
+                    )
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                if _is_still(path, handle):  # else it was replaced while this waited for the lock
+                    yield handle
+                    return
+            finally:
+                os.close(handle)
     except OSError as error:
         raise Unavailable(
             f"claims cannot be written: {error.strerror}", where=str(path), code="file-unwritable"
         ) from None
+
+
+def _is_still(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _read_all(handle: int, path: Path) -> bytes:
+    size = os.fstat(handle).st_size
+    if size > limits.MAX_BUNDLE_BYTES:
+        raise TooLarge(f"has {size} bytes; at most {limits.MAX_BUNDLE_BYTES}", where=str(path))
+    with open(os.dup(handle), "rb") as file:
+        return file.read(size)
 
 
 def _append(handle: int, end: int, data: bytes) -> None:

@@ -12,7 +12,9 @@ import sys
 
 import pytest
 
-from attest.claim.store import append_claim, split_claims
+from attest import limits
+from attest.claim import store
+from attest.claim.store import append_claim, rewrite_claims, split_claims
 from attest.errors import MalformedInput, TooLarge, Unavailable
 from tests.cli.support import environment
 
@@ -172,3 +174,154 @@ def test_write_that_fails_half_way_is_undone(tmp_path, monkeypatch):
     with pytest.raises(Unavailable):
         append_claim(path, b'{"lost":1}')
     assert path.read_bytes() == b'{"keep":1}\n'
+
+
+def test_a_line_that_no_reader_would_accept_is_not_written(tmp_path):
+    path = tmp_path / "c"
+    with pytest.raises(TooLarge):
+        append_claim(path, b"x" * (limits.MAX_JSON_BYTES + 1))
+    assert not path.exists()
+
+
+def test_a_full_file_is_told_and_stays(tmp_path, monkeypatch):
+    path = tmp_path / "c"
+    append_claim(path, b'{"keep":1}')
+    monkeypatch.setattr(limits, "MAX_BUNDLE_BYTES", 20)
+    with pytest.raises(TooLarge):
+        append_claim(path, b'{"more":1}')
+    assert path.read_bytes() == b'{"keep":1}\n'
+    assert append_claim(path, b'{"m":10}') is False  # 20 bytes together
+
+
+def test_the_name_of_a_new_file_is_made_durable(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(store, "sync_folder", synced.append)
+    append_claim(tmp_path / "c", b"{}")
+    append_claim(tmp_path / "c", b"{}")
+    assert synced == [tmp_path]
+
+
+# -- rewriting -----------------------------------------------------------------------------------
+
+REWRITER = """
+import sys
+from pathlib import Path
+from attest.claim.store import rewrite_claims
+path, count = Path(sys.argv[1]), int(sys.argv[2])
+added = b'{"who":"rewriter","pad":"%s"}\\n' % (b"r" * 500)
+for _ in range(count):
+    rewrite_claims(path, lambda data: [data, added])
+"""
+
+
+def test_rewriting_loses_nothing_that_was_acknowledged(tmp_path):
+    """Real processes: two that append, two that replace the file again and again."""
+    path = tmp_path / "c"
+    command = [sys.executable, "-B", "-c", REWRITER, str(path), "50"]
+    rewriters = [
+        subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    writers = [writer(path, who, 100) for who in "xy"]
+    for process in (*writers, *rewriters):
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    claims = [json.loads(line) for line in split_claims(path.read_bytes())]
+    for who in "xy":
+        assert [claim["n"] for claim in claims if claim["who"] == who] == list(range(100))
+    assert sum(claim["who"] == "rewriter" for claim in claims) == 100
+    assert len(claims) == 300
+    assert os.listdir(tmp_path) == ["c"]
+
+
+def test_rewriting_sees_the_torn_tail_and_replaces_all(tmp_path):
+    path = tmp_path / "c"
+    path.write_bytes(b'{"a":1}\n{"b":')
+    seen = []
+
+    def change(data: bytes) -> list[bytes]:
+        seen.append(data)
+        return [b"new\n", b"content\n"]
+
+    rewrite_claims(path, change)
+    assert seen == [b'{"a":1}\n{"b":']
+    assert path.read_bytes() == b"new\ncontent\n"
+
+
+def test_a_change_that_fails_leaves_things_as_they_are(tmp_path):
+    path = tmp_path / "c"
+    path.write_bytes(b"old\n")
+
+    def in_the_middle(data: bytes):
+        yield b"half"
+        raise MalformedInput("no")
+
+    def at_once(data: bytes):
+        raise MalformedInput("no")
+
+    for change in (in_the_middle, at_once):
+        with pytest.raises(MalformedInput):
+            rewrite_claims(path, change)
+        assert path.read_bytes() == b"old\n"
+        with pytest.raises(MalformedInput):
+            rewrite_claims(tmp_path / "new", change)
+        assert os.listdir(tmp_path) == ["c"]
+
+
+def test_a_file_beyond_the_limit_is_not_rewritten(tmp_path, monkeypatch):
+    path = tmp_path / "c"
+    path.write_bytes(b"x" * 30)
+    monkeypatch.setattr(limits, "MAX_BUNDLE_BYTES", 29)
+    with pytest.raises(TooLarge):
+        rewrite_claims(path, lambda data: [data])
+    assert path.read_bytes() == b"x" * 30
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+def test_rewriting_keeps_the_permissions(tmp_path, mode):
+    path = tmp_path / "c"
+    path.touch()
+    path.chmod(mode)
+    rewrite_claims(path, lambda data: [b"{}\n"])
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_rewriting_a_link_is_refused(tmp_path):
+    (tmp_path / "victim").write_bytes(b"keep")
+    (tmp_path / "c").symlink_to("victim")
+    with pytest.raises(Unavailable):
+        rewrite_claims(tmp_path / "c", lambda data: [b"{}\n"])
+    assert (tmp_path / "victim").read_bytes() == b"keep"
+    assert (tmp_path / "c").is_symlink()
+
+
+def test_a_killed_rewriter_leaves_the_old_file_or_the_new(tmp_path):
+    path = tmp_path / "c"
+    path.write_bytes(b'{"who":"first"}\n')
+    for _ in range(3):
+        before = path.stat().st_size
+        command = [sys.executable, "-B", "-c", REWRITER, str(path), "100000"]
+        process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE)
+        while process.poll() is None and path.stat().st_size <= before:
+            pass
+        process.kill()
+        process.communicate(timeout=60)
+        claims = [json.loads(line) for line in split_claims(path.read_bytes())]
+        assert claims[0] == {"who": "first"}
+        assert append_claim(path, b'{"who":"after"}') is False
+
+
+def test_what_was_replaced_before_the_failure_is_not_removed(tmp_path, monkeypatch):
+    """Somebody may have appended to the new file, and was told that it is there."""
+    path = tmp_path / "c"
+    honest = store.write_atomic
+
+    def write_atomic(target, data, mode):
+        honest(target, data, mode)
+        append_claim(path, b'{"who":"other"}')
+        raise Unavailable("the folder cannot be synced")
+
+    monkeypatch.setattr(store, "write_atomic", write_atomic)
+    with pytest.raises(Unavailable):
+        rewrite_claims(path, lambda data: [b'{"who":"me"}\n'])
+    assert path.read_bytes() == b'{"who":"me"}\n{"who":"other"}\n'
