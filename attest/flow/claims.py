@@ -1,8 +1,9 @@
-"""Read the claims beside an artifact, believing only those that the given trust has signed.
+"""What the claims beside an artifact say, for whoever verifies it.
 
-A claim counts for an artifact only if *both* digests of its subject are the artifact's. Claims by
-others, and about others, are counted and otherwise left alone: they prove nothing here. Claims only
-add, so a missing file or line is no finding; a malformed one refuses the file.
+A claim counts for an artifact only if it is about *both* of its digests and signed by the same
+trust. Claims by others, and about others, are counted and otherwise left alone: they prove nothing
+here. Claims only add, so a missing file or line is no finding; a malformed one refuses the file.
+Claims of one kind that contradict each other are all shown, and refuse.
 """
 
 from __future__ import annotations
@@ -11,17 +12,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from attest.claim.artifact import (
-    ARTIFACT_PREDICATE_TYPE,
-    ArtifactClaim,
-    read_artifact_claim,
-)
-from attest.claim.store import split_claims
-from attest.codec.bundle import UnverifiedBundle
-from attest.codec.signature import parse_signature
-from attest.codec.statement import Statement, parse_statement
-from attest.errors import AttestError, BadSignature, UntrustedIdentity
-from attest.trust.signature import verify_bundle, verify_envelope
+from attest.claim.artifact import ArtifactClaim, read_artifact_claim
+from attest.claim.predicates import ARTIFACT_PREDICATE
+from attest.errors import AttestError
+from attest.flow.claimset import about, read_claims
+from attest.flow.clash import clashes
+from attest.trust.principals import Principal, Principals
 from attest.trust.signers import Trust
 from attest.verdict import Finding, Severity
 
@@ -37,53 +33,32 @@ def claim_findings(
         digests: OMS root and tree digest of the artifact, from its verified signature.
 
     Raises:
-        MalformedInput, Unsupported: a line that is no claim. VerificationFailed: a claim by the
-            trusted signer that is outside its validity, or the like. All name the line.
+        MalformedInput, Unsupported: a line that is no claim; named.
     """
-    findings, others = [], 0
-    try:
-        lines = split_claims(data)
-    except AttestError as error:
-        raise error.within(str(claims)) from None
-    for number, line in enumerate(lines, 1):
+    signer = Principals([Principal("the signer", (trust,))])
+    read = read_claims(data, principals=signer, at=at, where=str(claims))
+    findings = list(read.findings)
+    own = [claim for claim in read.verified if about(claim.statement, digests)]
+    kinds = [claim for claim in own if claim.predicate_type == ARTIFACT_PREDICATE]
+    said = dict[ArtifactClaim, None]()
+    for claim in kinds:
         try:
-            statement = _verified(line, trust, at)
-            if statement is None or not _is_about(statement, digests):
-                others += 1
-            elif statement.predicate_type == ARTIFACT_PREDICATE_TYPE:
-                findings.append(_artifact_finding(read_artifact_claim(statement)))
+            said[read_artifact_claim(claim.statement.predicate)] = None
         except AttestError as error:
-            raise error.within(f"{claims}: line {number}") from None
+            raise error.within(f"{claims}: line {claim.line}") from None
+    findings += map(_artifact_finding, said)
+    findings += clashes(kinds, str(claims))
+    others = read.others + len(read.withdrawn) + len(read.verified) - len(own)
     if others:
         findings.append(
             Finding(
                 "claims-not-counted",
                 Severity.INFO,
-                f"{others} claim(s) by other signers or about other artifacts",
+                f"{others} claim(s) by other signers, withdrawn, or about other artifacts",
                 where=str(claims),
             )
         )
     return findings
-
-
-def _verified(line: bytes, trust: Trust, at: datetime) -> Statement | None:
-    """The statement of one line, or None where somebody else signed it."""
-    parsed = parse_signature(line)
-    try:
-        if isinstance(parsed, UnverifiedBundle):
-            verified = verify_bundle(parsed, trust, at)
-        else:
-            verified = verify_envelope(parsed, trust, at)
-    except (BadSignature, UntrustedIdentity):
-        return None
-    return parse_statement(verified.payload)
-
-
-def _is_about(statement: Statement, digests: Mapping[str, str]) -> bool:
-    """Every digest of the artifact stands in the one subject, with the same value."""
-    return len(statement.subjects) == 1 and all(
-        statement.subjects[0].digests.get(name) == value for name, value in digests.items()
-    )
 
 
 def _artifact_finding(claim: ArtifactClaim) -> Finding:

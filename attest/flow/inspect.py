@@ -32,11 +32,13 @@ from attest.verdict import format_time
 _LISTED: Final = 1000
 """Files of a manifest that are shown one by one."""
 
-_KNOWN_FILES: Final = "shown are signatures, envelopes, claims files, public keys and certificates"
+_KNOWN_FILES: Final = (
+    "shown are signatures, envelopes, claims files, packs, BOMs, public keys and certificates"
+)
 
 
 def inspect_file(path: Path) -> dict[str, Any]:
-    """Describe a signature, envelope, claims file, key or certificate.
+    """Describe a signature, envelope, claims file, pack, BOM, key or certificate.
 
     Returns:
         JSON-compatible; ``verified`` is always False, ``type`` says what was recognised, ``sha256``
@@ -58,12 +60,29 @@ def inspect_file(path: Path) -> dict[str, Any]:
 def _describe(data: bytes, *, claims: bool) -> dict[str, Any]:
     if b"-----BEGIN " in data[:4096]:
         return _describe_pem(data)
+    if data.startswith(b"pack.json\0"):
+        return _describe_pack(data)
+    if not claims and b'"bomFormat"' in data and b'"payloadType"' not in data:
+        return _describe_bom(data)
     lines = split_claims(data) if claims else _claim_lines(data)
     if lines is not None:
         if len(data) > limits.MAX_INSPECTED_CLAIMS_BYTES:
             raise TooLarge(f"claims files of {len(data)} bytes are not shown")
         return {"type": "claims", "claims": [_describe_signed(line) for line in lines]}
     return _describe_signed(data)
+
+
+def _describe_pack(data: bytes) -> dict[str, Any]:
+    from attest.flow.pack import describe_pack
+
+    return {"type": "pack", **describe_pack(data)}
+
+
+def _describe_bom(data: bytes) -> dict[str, Any]:
+    from attest.codec.boms import parse_bom
+
+    bom = parse_bom(data)
+    return {"type": "bom", "content": bom.document}
 
 
 def _claim_lines(data: bytes) -> list[bytes] | None:
@@ -123,6 +142,7 @@ def _describe_payload(envelope: UnverifiedEnvelope) -> dict[str, Any]:
         return _describe_oms(parse_oms(envelope.payload))
     statement = parse_statement(envelope.payload)
     return {
+        "id": Digest.of(envelope.payload).hex,
         "predicateType": statement.predicate_type,
         "subjects": [
             {"name": subject.name, "digests": dict(subject.digests)}

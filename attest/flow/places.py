@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 
 from attest import limits
-from attest.artifact.names import relative_inside
+from attest.artifact.names import default_signature, relative_inside
 from attest.claim.store import split_claims
 from attest.codec.signature import parse_signature
 from attest.errors import AttestError, MalformedInput, Unavailable
@@ -37,7 +37,12 @@ def check_signature_place(target: Path) -> None:
             ) from None
 
 
-def check_claims_place(path: Path, claims: Path, signature: Path) -> None:
+def default_signatures(path: Path) -> tuple[Path, Path]:
+    """Where the signature of ``path`` may lie: as a bundle, as an envelope."""
+    return default_signature(path, envelope=False), default_signature(path, envelope=True)
+
+
+def check_claims_place(path: Path, claims: Path, *signatures: Path) -> None:
     """Refuse a claims file inside the artifact, or one that is something else.
 
     A torn last line is allowed: the writer repairs it.
@@ -52,7 +57,7 @@ def check_claims_place(path: Path, claims: Path, signature: Path) -> None:
             where=str(claims),
             code="claims-inside",
         )
-    if os.path.realpath(claims) == os.path.realpath(signature):
+    if os.path.realpath(claims) in map(os.path.realpath, signatures):
         raise Unavailable(
             "signature and claims need a file each", where=str(claims), code="not-a-claims-file"
         )

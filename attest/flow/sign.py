@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,16 +29,6 @@ from attest.artifact.names import (
 )
 from attest.artifact.walk import Listing, Problem, list_files
 from attest.claim.artifact import ArtifactClaim, encode_artifact_claim
-from attest.claim.store import append_claim
-from attest.codec.bundle import (
-    encode_bundle,
-)
-from attest.codec.dsse import (
-    IN_TOTO_PAYLOAD_TYPE,
-    EnvelopeSignature,
-    encode_envelope,
-    pae_parts,
-)
 from attest.codec.manifest import Manifest
 from attest.codec.oms import encode_oms
 from attest.digest import HashAlgorithm
@@ -55,6 +45,7 @@ from attest.flow.places import (
     check_no_folder,
     check_signature_place,
 )
+from attest.flow.seal import Timestamper, append_statement, check_signers, seal
 from attest.verdict import Finding, Severity
 
 if TYPE_CHECKING:
@@ -62,9 +53,6 @@ if TYPE_CHECKING:
 
 OMS_HASHES = frozenset({HashAlgorithm.SHA256, HashAlgorithm.BLAKE3})
 """Content hashes that OMS v1.0 allows and that are written here."""
-
-Timestamper = Callable[[bytes], bytes]
-"""Raw signature -> RFC 3161 response over it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +161,7 @@ def sign_artifact(
     """
     path = Path(path)
     chosen = options or SignOptions()
-    _check_signers(signers)
+    check_signers(signers)
     is_bundle = _is_bundle(signers, chosen.algorithm)
     target = signature or default_signature(path, envelope=not is_bundle)
     claims_target = (claims or default_claims(path)) if claim else None
@@ -203,7 +191,7 @@ def sign_artifact(
             ignore_paths=() if listing.single else ignored,
             allow_symlinks=chosen.follow_symlinks,
         )
-        write_atomic(target, _signed(payload, signers, is_bundle, timestamp))
+        write_atomic(target, seal(payload, signers, as_bundle=is_bundle, timestamp=timestamp))
         del payload
         if resumed is not None:
             resumed.discard()
@@ -228,7 +216,7 @@ def sign_artifact(
     )
     return replace(
         report,
-        findings=report.findings + _record(statement, signers, timestamp, claims_target),
+        findings=report.findings + append_statement(statement, signers, claims_target, timestamp),
     )
 
 
@@ -236,20 +224,6 @@ def _journal(path: Path, options: SignOptions) -> contextlib.AbstractContextMana
     if options.journal is None:
         return contextlib.nullcontext()
     return Journal(options.journal, path, options.algorithm, chunk_digests=options.chunk_digests)
-
-
-def _check_signers(signers: Sequence[Signer]) -> None:
-    if not signers:
-        raise ValueError("at least one signer is needed")
-    if len({signer.public_key.fingerprint for signer in signers}) != len(signers):
-        raise ValueError("the same key was given twice")
-    for signer in signers:
-        if signer.chain and (len(signers) > 1 or not signer.algorithm.oms):
-            raise Unsupported(
-                "a certificate signs alone, with an ECDSA key",
-                code="unsupported-certificate-key",
-                hint="use a P-256, P-384 or P-521 certificate and no further key",
-            )
 
 
 def _is_bundle(signers: Sequence[Signer], algorithm: HashAlgorithm) -> bool:
@@ -435,43 +409,3 @@ def _merge_given(
             digests[position * width : (position + 1) * width] = given[name]
             manifest.assumed.add(position)
     manifest.digests = digests
-
-
-def _signed(
-    payload: bytes | bytearray,
-    signers: Sequence[Signer],
-    is_bundle: bool,
-    timestamp: Timestamper | None,
-) -> Iterator[bytes]:
-    """The signature file in pieces."""
-    signatures = []
-    for signer in signers:
-        raw = signer.sign_parts(pae_parts(IN_TOTO_PAYLOAD_TYPE, payload))
-        stamps = (timestamp(raw),) if timestamp else ()
-        signatures.append(EnvelopeSignature(raw, signer.public_key.fingerprint, stamps))
-    if is_bundle:
-        sole = signatures[0]
-        return encode_bundle(
-            payload,
-            sole.sig,
-            hint=sole.keyid,
-            chain=signers[0].chain,
-            timestamps=sole.timestamps,
-        )
-    return encode_envelope(IN_TOTO_PAYLOAD_TYPE, payload, signatures)
-
-
-def _record(
-    statement: bytes, signers: Sequence[Signer], timestamp: Timestamper | None, target: Path
-) -> tuple[Finding, ...]:
-    """Append a signed claim; certificates need a bundle, keys an envelope."""
-    line = b"".join(_signed(statement, signers, bool(signers[0].chain), timestamp)).rstrip(b"\n")
-    if not append_claim(target, line):
-        return ()
-    torn = Finding(
-        "torn-line-removed",
-        Severity.WARN,
-        "a claim that was cut off at the end of the file was removed",
-        where=str(target),
-    )
-    return (torn,)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,14 @@ from attest.artifact.names import (
 )
 from attest.artifact.walk import list_files
 from attest.codec.bundle import UnverifiedBundle
+from attest.codec.dsse import UnverifiedEnvelope
 from attest.codec.oms import OmsStatement, parse_oms
 from attest.codec.signature import parse_signature
 from attest.digest import Digest, HashAlgorithm, parse_hex
 from attest.errors import AttestError, DigestMismatch, Unavailable, VerificationFailed
 from attest.files import read_bounded
 from attest.flow.claims import claim_findings
-from attest.trust.signature import VerifiedPayload, verify_bundle, verify_envelope
+from attest.trust.signature import verify_bundle, verify_envelope
 from attest.trust.signers import (
     CertificateTrust,
     KeyTrust,
@@ -111,8 +113,7 @@ def verify_artifact(
     }
     try:
         chosen = signature or find_signature(path, trust)
-        verified, statement = run.check_signature(chosen)
-        del verified  # a payload may have 200 MB; the manifest is all that is needed from here on
+        statement = run.check_signature(chosen)
         inside = relative_inside(path, chosen) if path.is_dir() else None
         listing = list_files(path, follow_symlinks=follow_symlinks)
         scope = Scope(tuple(only), allowed, inside, follow_symlinks)
@@ -152,6 +153,83 @@ def find_signature(path: Path, trust: Trust) -> Path:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SignatureFile:
+    """A signature file that was parsed and not verified.
+
+    Attributes:
+        path: where it was read.
+        digest: of the file.
+        form: ``oms-bundle`` or ``dsse-envelope``.
+        parsed: its content.
+    """
+
+    path: Path
+    digest: Digest
+    form: str
+    parsed: UnverifiedBundle | UnverifiedEnvelope
+
+
+@dataclass(frozen=True, slots=True)
+class SignedStatement:
+    """What a verified signature says. Its payload, which may have 200 MB, is not kept.
+
+    Attributes:
+        statement: whose root and tree digest fit its entries.
+        signers: everybody who was asked for.
+        unknown_signatures, unverified_timestamps: see
+            :class:`attest.trust.signature.VerifiedPayload`.
+    """
+
+    statement: OmsStatement
+    signers: tuple[SignerIdentity, ...]
+    unknown_signatures: int
+    unverified_timestamps: int
+
+
+def read_signature(path: Path) -> SignatureFile:
+    """Check 1 of this module.
+
+    Raises:
+        MalformedInput, Unsupported, Unavailable.
+    """
+    return parse_signature_file(read_bounded(path, limits.MAX_BUNDLE_BYTES, "signature"), path)
+
+
+def parse_signature_file(data: bytes, path: Path) -> SignatureFile:
+    """Check 1 of this module, for what was read from ``path``.
+
+    Raises:
+        MalformedInput, Unsupported.
+    """
+    try:
+        parsed = parse_signature(data)
+    except AttestError as error:
+        raise error.at(str(path)) from None
+    form = "oms-bundle" if isinstance(parsed, UnverifiedBundle) else "dsse-envelope"
+    return SignatureFile(path, Digest.of(data), form, parsed)
+
+
+def verify_signature(file: SignatureFile, trust: Trust, at: datetime) -> SignedStatement:
+    """Checks 2 and 3 of this module.
+
+    Raises:
+        MalformedInput, Unsupported, VerificationFailed and its kinds.
+    """
+    try:
+        if isinstance(file.parsed, UnverifiedBundle):
+            verified = verify_bundle(file.parsed, trust, at)
+        else:
+            verified = verify_envelope(file.parsed, trust, at)
+        statement = parse_oms(verified.payload)
+        check_statement(statement)
+    except AttestError as error:
+        raise error.at(str(file.path)) from None
+    return SignedStatement(
+        statement, verified.signers, verified.unknown_signatures, verified.unverified_timestamps
+    )
+
+
 class _Run:
     """One verification. Made anew for every call: nothing is remembered."""
 
@@ -162,38 +240,26 @@ class _Run:
         self.subject: dict[str, Any] = {"name": artifact_name(path), "path": str(path)}
         self.inputs: dict[str, str] = {"trust": str(trust_digest(trust))}
 
-    def check_signature(self, path: Path) -> tuple[VerifiedPayload, OmsStatement]:
+    def check_signature(self, path: Path) -> OmsStatement:
         """Checks 1 to 3."""
-        try:
-            data = read_bounded(path, limits.MAX_BUNDLE_BYTES, "signature")
-            self.inputs["signature"] = str(Digest.of(data))
-            self.subject["signature"] = str(path)
-            parsed = parse_signature(data)
-            del data
-            is_bundle = isinstance(parsed, UnverifiedBundle)
-            self.subject["form"] = "oms-bundle" if is_bundle else "dsse-envelope"
-            if isinstance(parsed, UnverifiedBundle):
-                verified = verify_bundle(parsed, self.trust, self.at)
-            else:
-                verified = verify_envelope(parsed, self.trust, self.at)
-            statement = parse_oms(verified.payload)
-            check_statement(statement)
-        except AttestError as error:
-            raise error.at(str(path)) from None
-        self._describe(verified, statement)
-        return verified, statement
+        file = read_signature(path)
+        self.inputs["signature"] = str(file.digest)
+        self.subject |= {"signature": str(path), "form": file.form}
+        signed = verify_signature(file, self.trust, self.at)
+        self._describe(signed)
+        return signed.statement
 
-    def _describe(self, verified: VerifiedPayload, statement: OmsStatement) -> None:
-        for signer in verified.signers:
+    def _describe(self, signed: SignedStatement) -> None:
+        for signer in signed.signers:
             self.findings.append(_signer_finding(signer))
-        if verified.unknown_signatures:
+        if signed.unknown_signatures:
             self._note(
                 "unknown-signatures",
-                f"{verified.unknown_signatures} further signature(s) by keys that were not given",
+                f"{signed.unknown_signatures} further signature(s) by keys that were not given",
             )
-        if verified.unverified_timestamps:
+        if signed.unverified_timestamps:
             self._note("timestamp-unverified", "the timestamp was not judged: no TSA was given")
-        manifest = statement.manifest
+        statement, manifest = signed.statement, signed.statement.manifest
         if manifest.assumed:
             self._note(
                 "digests-precomputed",
