@@ -7,11 +7,13 @@ and never imported: its code is not needed, and a verifier has no business runni
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 import struct
 import sys
 from array import array
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -49,25 +51,29 @@ def write_small_model(target: Path) -> None:
         "encoder.dense.weight": (_WIDTH, _WIDTH),
         "encoder.dense.bias": (1, _WIDTH),
     }
-    (target / "model.safetensors").write_bytes(_safetensors(tensors))
-
-
-def _safetensors(shapes: dict[str, tuple[int, int]]) -> bytes:
-    """The format: u64 little-endian header length, JSON header padded to 8 bytes, tensor data."""
     source = random.Random(20)  # noqa: S311 - weights, not secrets
+    count = sum(rows * columns for rows, columns in tensors.values())
+    weights = array("f", (source.gauss(0, 0.02) for _ in range(count)))
+    shapes = {name: list(shape) for name, shape in tensors.items()}
+    (target / "model.safetensors").write_bytes(encode_safetensors(shapes, weights))
+
+
+def encode_safetensors(shapes: Mapping[str, Sequence[int]], weights: array[float]) -> bytes:
+    """The format: u64 little-endian header length, JSON header padded to 8 bytes, tensor data.
+
+    Args:
+        shapes: of each tensor, in the order of its numbers in ``weights``.
+        weights: 32-bit floats.
+    """
+    data = array("f", weights)
+    if sys.byteorder == "big":
+        data.byteswap()
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    data = bytearray()
-    for name, (rows, columns) in shapes.items():
-        weights = array("f", (source.gauss(0, 0.02) for _ in range(rows * columns)))
-        if sys.byteorder == "big":
-            weights.byteswap()
-        start = len(data)
-        data += weights.tobytes()
-        header[name] = {
-            "dtype": "F32",
-            "shape": [rows, columns],
-            "data_offsets": [start, len(data)],
-        }
+    start = 0
+    for name, shape in shapes.items():
+        end = start + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [start, end]}
+        start = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + bytes(data)
+    return struct.pack("<Q", len(text)) + text + data.tobytes()

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -93,6 +93,31 @@ def certificates(path: Path, what: str) -> tuple[Certificate, ...]:
     with needed(path):
         limit = 2 * MAX_CERTIFICATES * MAX_CERTIFICATE_BYTES
         return load_certificates(read_bounded(path, limit, what, allow_pipe=True))
+
+
+def refuse_secret(content: bytes, path: Path) -> None:
+    """Refuse to hand out a private key.
+
+    Raises:
+        click.UsageError: the file holds one.
+    """
+    if b"PRIVATE KEY" in content:
+        raise click.UsageError(f"{path} holds a private key, which is nobody else's business")
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """The JSON object in the file at ``path``, strictly read.
+
+    Raises:
+        MalformedInput: it is something else. Unavailable: it cannot be read.
+    """
+    from attest.codec import jsonstrict
+    from attest.files import read_bounded
+    from attest.limits import MAX_JSON_BYTES
+
+    with about(path):
+        content = read_bounded(path, MAX_JSON_BYTES, what, allow_pipe=True)
+        return jsonstrict.typed(jsonstrict.loads(content, what=what), dict, where=what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,10 +61,21 @@ class Verb(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
+        self._format_relatives(formatter)
         if self.examples:
             with formatter.section("Examples"):
                 for line in self.examples:
                     formatter.write(f"{'':>{formatter.current_indent}}$ {line}\n")
+
+    def _format_relatives(self, formatter: click.HelpFormatter) -> None:
+        """The verbs whose first word is this verb."""
+        from attest_cli.verbs import VERBS, second_words
+
+        name = self.name or ""
+        rows = [(f"{name} {word}", VERBS[f"{name} {word}"].summary) for word in second_words(name)]
+        if rows:
+            with formatter.section("See also"):
+                formatter.write_dl(rows)
 
 
 def _switches(*, with_json: bool) -> list[click.Parameter]:

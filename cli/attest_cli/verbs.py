@@ -22,6 +22,8 @@ from attest.errors import Unavailable
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from click.shell_completion import CompletionItem
+
 ENTRY_POINTS: Final = "attest.commands"
 
 
@@ -38,6 +40,42 @@ VERBS: Final[Mapping[str, OwnVerb]] = {
     "sign": OwnVerb("attest_cli.commands.sign", "Sign a checkpoint, dataset or firmware image."),
     "verify": OwnVerb("attest_cli.commands.verify", "Verify a signed artifact, offline."),
     "inspect": OwnVerb("attest_cli.commands.inspect", "Show what a file says, unverified."),
+    "scan": OwnVerb("attest_cli.commands.scan", "Find unsafe serialization, without loading."),
+    "bom": OwnVerb("attest_cli.commands.bom", "Write a bill of materials (CycloneDX)."),
+    "bom check": OwnVerb("attest_cli.commands.bom_check", "What a bill of materials lacks."),
+    "bom diff": OwnVerb("attest_cli.commands.bom_diff", "What changed between two releases."),
+    "bom vulns": OwnVerb("attest_cli.commands.bom_vulns", "Claim what a scanner or VEX says."),
+    "provenance": OwnVerb("attest_cli.commands.provenance", "Claim how an artifact was made."),
+    "provenance show": OwnVerb(
+        "attest_cli.commands.provenance_show", "Show a provenance, unverified."
+    ),
+    "provenance verify": OwnVerb(
+        "attest_cli.commands.provenance_verify", "Verify the provenance of a file."
+    ),
+    "dataset": OwnVerb("attest_cli.commands.dataset", "Claim sources, licences and consents."),
+    "evaluate": OwnVerb("attest_cli.commands.evaluate", "Claim the result of an evaluation."),
+    "evaluate import": OwnVerb(
+        "attest_cli.commands.evaluate_import", "Claim results of an evaluation harness."
+    ),
+    "approve": OwnVerb("attest_cli.commands.approve", "Approve an artifact."),
+    "approve check": OwnVerb(
+        "attest_cli.commands.approve_check", "Whether enough people approved it."
+    ),
+    "approve withdraw": OwnVerb(
+        "attest_cli.commands.approve_withdraw", "Withdraw a claim of one's own."
+    ),
+    "claim add": OwnVerb("attest_cli.commands.claim_add", "Sign a claim, or add a signed one."),
+    "claim list": OwnVerb("attest_cli.commands.claim_list", "List claims and who signed them."),
+    "claim merge": OwnVerb("attest_cli.commands.claim_merge", "Merge claims files."),
+    "claim pack": OwnVerb(
+        "attest_cli.commands.claim_pack", "Signature and claims as one file, for an air gap."
+    ),
+    "claim unpack": OwnVerb("attest_cli.commands.claim_unpack", "Verify such a file and open it."),
+    "lineage show": OwnVerb("attest_cli.commands.lineage_show", "What an artifact was made from."),
+    "lineage impact": OwnVerb("attest_cli.commands.lineage_impact", "What derives from a digest."),
+    "layout verify": OwnVerb(
+        "attest_cli.commands.layout_verify", "Verify an in-toto layout and its links."
+    ),
     "demo": OwnVerb("attest_cli.commands.demo", "Walk the whole chain on a real model."),
     "completion": OwnVerb("attest_cli.commands.completion", "Print a shell completion script."),
 }
@@ -55,7 +93,12 @@ Examples:
 
 
 class VerbGroup(click.Group):
-    """A group that knows its verbs by name and imports one only when it is called."""
+    """A group that knows its verbs by name and imports one only when it is called.
+
+    Some verbs have two words (``bom check``): they are entries of the same table, found before the
+    verb of their first word, whose first argument they would otherwise be. A file called ``check``
+    is ``./check``.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*VERBS, *sorted(set(_foreign()) - set(VERBS))]
@@ -72,13 +115,28 @@ class VerbGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
+        words = 2 if " ".join(args[:2]) in VERBS else 1
+        name = " ".join(args[:words])
         command = self.get_command(ctx, name)
         if command is None and not ctx.resilient_parsing:
-            near = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
-            guess = f"; did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(f"no verb {name!r}{guess}", ctx)
-        return (None if command is None else name), command, args[1:]
+            raise click.UsageError(self._unknown(ctx, args), ctx)
+        return (None if command is None else name), command, args[words:]
+
+    def _unknown(self, ctx: click.Context, args: list[str]) -> str:
+        """What to say of a verb that is not there, or that needs a second word."""
+        family = second_words(args[0])
+        if family:
+            given = f"no verb {' '.join(args[:2])!r}" if len(args) > 1 else "one word is missing"
+            return f"{given}: say {', '.join(f'{args[0]} {word}' for word in family)}"
+        near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+        guess = f"; did you mean {near[0]!r}?" if near else ""
+        return f"no verb {args[0]!r}{guess}"
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """First words only: the shell completes one word at a time."""
+        return [
+            item for item in super().shell_complete(ctx, incomplete) if " " not in str(item.value)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, own.summary) for name, own in VERBS.items()]
@@ -87,6 +145,11 @@ class VerbGroup(click.Group):
                 rows.append((name, _summary(entry)))
         with formatter.section("Verbs"):
             formatter.write_dl(rows)
+
+
+def second_words(first: str) -> tuple[str, ...]:
+    """The second words that make a verb with this first one."""
+    return tuple(verb.removeprefix(f"{first} ") for verb in VERBS if verb.startswith(f"{first} "))
 
 
 def _foreign() -> dict[str, EntryPoint]:

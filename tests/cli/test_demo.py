@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import struct
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from attest_cli import demo_model
+from attest_cli import demo_model, demo_steps, demo_training
 from attest_cli.commands import demo
+from attest_cli.demo_steps import STEPS, Step
 from attest_cli.exits import Exit
 from tests.cli.support import attest
 
@@ -25,20 +27,33 @@ def small_model(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_whole_walk(here: Path):
     ran = attest("demo")
     assert (ran.code, ran.err) == (0, "")
-    steps = len(demo._STEPS)
+    steps = len(STEPS)
     assert ran.out.count("$ attest ") == steps
-    assert ran.out.count("[exit code 1]") == 3
+    refused = sum(step.expect == Exit.REFUSED for step in STEPS)
+    assert ran.out.count("[exit code 1]") == refused == 5
     assert "    file-changed: " in ran.out
     assert "    file-extra: " in ran.out
+    assert "approvals-met: 2 of 2" in ran.out
+    assert "scan-malicious" in ran.out
     assert f"demo passed: {steps} of {steps} steps behaved as they should" in ran.out
     assert os.listdir() == []
+
+
+def test_the_packaged_model_goes_through_as_well(here: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    if demo_model._packaged_model() is None:
+        pytest.skip("the packaged model is not installed")
+    ran = attest("demo")
+    assert ran.code == 0
+    assert "all-MiniLM-L6-v2" in ran.out
 
 
 def test_quiet_says_nothing_unless_a_step_misbehaves(here: Path, monkeypatch: pytest.MonkeyPatch):
     ran = attest("demo", "--quiet")
     assert (ran.code, ran.out, ran.err) == (0, "", "")
-    step = demo._Step("Nothing is there.", "inspect nowhere", Exit.OK, "never")
-    monkeypatch.setattr(demo, "_STEPS", [step])
+    step = Step("Nothing is there.", "inspect nowhere", Exit.OK, "never")
+    monkeypatch.setattr(demo, "STEPS", [step])
     ran = attest("demo", "--quiet")
     assert ran.code == 1
     assert ran.out.startswith("demo failed: 0 of 1 step")
@@ -57,16 +72,15 @@ def test_as_json(here: Path):
     report = attest("demo", "--json").report
     assert report["schema"] == "urn:attest-toolkit:demo:v1"
     assert report["outcome"] == "pass"
-    assert [finding["exit"] for finding in report["findings"]] == [0, 0, 0, 1, 1, 0, 0, 1]
+    assert [finding["exit"] for finding in report["findings"]] == [step.expect for step in STEPS]
 
 
 def test_a_step_that_misbehaves_is_found_out(here: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(demo, "_tamper", lambda: None)
-    steps = [
-        step if step.before.__name__ != "_tamper" else demo._Step(*_values(step), lambda: None)
-        for step in demo._STEPS
-    ]
-    monkeypatch.setattr(demo, "_STEPS", steps)
+    monkeypatch.setattr(demo_steps, "_tamper", lambda state: ())
+    tampering = next(step for step in STEPS if "One bit" in step.title)
+    lame = dataclasses.replace(tampering, before=lambda state: ())
+    steps = [lame if step is tampering else step for step in STEPS[:8]]
+    monkeypatch.setattr(demo, "STEPS", steps)
     ran = attest("demo")
     assert ran.code == 1
     assert "demo failed: 7 of 8 steps" in ran.out
@@ -74,8 +88,19 @@ def test_a_step_that_misbehaves_is_found_out(here: Path, monkeypatch: pytest.Mon
     assert attest("demo", "--json").codes == {"step-went-wrong"}
 
 
-def _values(step: demo._Step) -> tuple[str, str, int, str]:
-    return step.title, step.command, step.expect, step.mention
+def test_the_training_learns_something_and_is_the_same_each_time(here: Path):
+    demo_model.write_small_model(Path("base"))
+    demo_training.write_dataset(Path("lines"))
+    results = [
+        demo_training.train(Path("base"), Path("lines"), Path(name), Path(f"{name}.jsonl"))
+        for name in ("one", "two")
+    ]
+    assert results[0] == results[1]
+    assert results[0].accuracy > 0.8
+    assert Path("one/model.safetensors").read_bytes() == Path("two/model.safetensors").read_bytes()
+    losses = [json.loads(line)["loss"] for line in Path("one.jsonl").read_text().splitlines()]
+    assert len(losses) == demo_training.STEPS
+    assert losses == sorted(losses, reverse=True)
 
 
 def test_the_small_model_is_real_safetensors(here: Path):

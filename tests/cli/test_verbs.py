@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,19 +14,21 @@ import pytest
 from attest_cli.options import Verb
 from attest_cli.verbs import VERBS, group
 from tests.cli.support import ROOT, attest, attest_process, environment, make_model, write_pki
+from tests.support.bom_examples import write_examples as write_bom_examples
+from tests.support.supply import write_example as write_layout_example
 
-EXAMPLE = re.compile(r"^  +\$ (attest .*)$", re.MULTILINE)
+EXAMPLE = re.compile(r"^  +\$ (.*\battest .*)$", re.MULTILINE)
 
 
 def examples(verb: str | None) -> list[str]:
     """The examples in a help text."""
-    args = ["--help"] if verb is None else [verb, "--help"]
+    args = ["--help"] if verb is None else [*verb.split(), "--help"]
     return EXAMPLE.findall(attest(*args).out)
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_with_an_example(verb: str):
-    ran = attest(verb, "--help")
+    ran = attest(*verb.split(), "--help")
     assert ran.code == 0
     assert ran.out.startswith(f"Usage: attest {verb} ")
     assert examples(verb)
@@ -51,6 +55,9 @@ def make_example_world(folder: Path) -> None:
     (folder / "firmware.bin").write_bytes(b"\x7fFW" * 100)
     (folder / "secret.txt").write_text("correct horse battery staple\n")
     write_pki(folder)
+    header = b'{"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}'.ljust(56)
+    weights = len(header).to_bytes(8, "little") + header + bytes(16)
+    (folder / "model" / "model.safetensors").write_bytes(weights)
     for args in (
         "keygen release",
         "keygen archive --algorithm ml-dsa-65 --passphrase-file secret.txt",
@@ -58,10 +65,59 @@ def make_example_world(folder: Path) -> None:
         "sign signed-by-ca --certificate leaf.pem --chain chain.pem --key leaf.key",
     ):
         assert attest(*args.split()).code == 0, args
+    make_claims_world(folder)
+    make_reports_world(folder)
+    write_bom_examples(folder)
+    write_layout_example(folder)
     (folder / "bin").mkdir()
     script = folder / "bin" / "attest"
     script.write_text(f'#!/bin/sh\nexec {sys.executable} -m attest_cli "$@"\n')
     script.chmod(0o755)
+
+
+def make_claims_world(folder: Path) -> None:
+    """A model with an approval, and a claim about the other one that somebody else has signed."""
+    shutil.copytree(folder / "model", folder / "approved", ignore=lambda *_: ["model.sig"])
+    (folder / "review.json").write_text('{"verdict": "readable", "pages": 12}\n')
+    assert attest("sign", "approved", "--key", "release.key").code == 0
+    who = ["approve", "approved", "--as", "Alice", "--role", "release", "--key", "release.key"]
+    signed = attest(*who, "--environment", "production", "--json")
+    (folder / "approval.id").write_text(signed.report["subject"]["claim"]["id"] + "\n")
+    review = ["--type", "https://example.com/review/v1", "--predicate", "review.json"]
+    placed = ["--key", "release.key", "--claims", "review.dsse.json"]
+    assert attest("claim", "add", "model", *review, *placed).code == 0
+
+
+def make_reports_world(folder: Path) -> None:
+    """What goes into provenance, dataset cards and evaluations; and a model with a provenance."""
+    card = {
+        "sources": [{"uri": "https://data.example.com/corpus"}],
+        "licences": ["CC-BY-4.0"],
+        "consentBasis": "licence",
+        "personalData": "none",
+        "jurisdictions": ["DE"],
+        "permittedUses": ["training"],
+        "forbiddenUses": ["surveillance"],
+        "retention": {"period": "P2Y", "deletion": "erased"},
+        "contact": "data@example.com",
+    }
+    results = {
+        "results": {"arc_easy": {"acc,none": 0.45}},
+        "versions": {"arc_easy": 1},
+        "n-samples": {"arc_easy": {"original": 100, "effective": 100}},
+    }
+    (folder / "train.json").write_text('{"epochs": 3}\n')
+    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "results.json").write_text(json.dumps(results))
+    (folder / "report.xml").write_text('<testsuite name="smoke"><testcase name="a"/></testsuite>\n')
+    made = "--build-type training --builder-id https://ci.example.com/trainer/v1"
+    made += " --recipe train.json --dataset corpus=dataset --key release.key"
+    made += f" --code git+https://git.example.com/team/train@{'1b' * 20}"
+    assert attest("sign", "dataset", "--key", "release.key").code == 0
+    assert attest("provenance", "model", *made.split()).code == 0
+    shutil.copytree(folder / "model", folder / "trained", ignore=lambda *_: ["model.sig"])
+    assert attest("sign", "trained", "--key", "release.key").code == 0
+    assert attest("provenance", "trained", *made.split()).code == 0
 
 
 @pytest.mark.parametrize("verb", [None, *VERBS])
@@ -92,6 +148,19 @@ def test_help_lists_every_verb_and_the_exit_codes():
         assert re.search(rf"^  {verb} +{re.escape(own.summary)}$", ran.out, re.MULTILINE)
     for code in (0, 1, 2, 3, 4, 70, 130):
         assert re.search(rf"\b{code} [a-z]", ran.out)
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if " " in verb])
+def test_the_help_of_the_first_word_names_the_second(verb: str):
+    first, second = verb.split()
+    if first in VERBS:
+        assert f"{first} {second}" in attest(first, "--help").out
+    else:
+        ran = attest(first)
+        assert ran.code == 2
+        assert "one word is missing" in ran.err
+        assert verb in ran.err
+        assert verb in attest(first, "bogus").err
 
 
 def test_no_verb_is_a_usage_error_with_help():

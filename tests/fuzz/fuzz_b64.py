@@ -1,4 +1,4 @@
-"""Fuzz target; see tests/fuzz/targets.py."""
+"""Fuzz target; see tests/fuzz/registry.py."""
 
 from __future__ import annotations
 

@@ -18,15 +18,15 @@ def main(name: str) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["attest", "json", "pickletools"]):
-        import tests.fuzz.targets as targets
+        import tests.fuzz.registry as registry
 
     folder = ROOT / ".fuzz" / f"seeds-{name}"
     folder.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(targets.seeds(name)):
+    for number, seed in enumerate(registry.seeds(name)):
         (folder / f"{number:04d}").write_bytes(seed)
 
     def one_input(data: bytes) -> None:
-        targets.run(name, data)
+        registry.run(name, data)
 
     options = ["-rss_limit_mb=1024", "-max_len=16384", "-timeout=10"]
     atheris.Setup([*sys.argv, *options, str(folder)], one_input)

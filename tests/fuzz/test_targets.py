@@ -9,8 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz import targets
+from tests.fuzz import registry
 
+THROUGH_ANOTHER = {
+    "checksums": "zips",
+    "jinjafold": "jinja",
+    "jinjatree": "jinja",
+    "manifest": "oms",
+    "members": "zips",
+    "reader": "pe",
+    "scanmodel": "scanreports",
+    "zipend": "zips",
+}
+"""Codecs without bytes of their own: they are reached through the target of another."""
 ROUNDS = 4000
 TOKENS = [
     b"{", b"}", b"[", b"]", b"},", b",", b":", b'"', b"\\", b"\\u0000", b"\\ud800", b"\\u0061",
@@ -46,30 +57,32 @@ def mutate(data: bytes, others: list[bytes], source: random.Random) -> bytes:
     return bytes(made)
 
 
-@pytest.mark.parametrize("name", sorted(targets.TARGETS))
+@pytest.mark.parametrize("name", sorted(registry.TARGETS))
 def test_seeds_and_mutations(name):
     source = random.Random(name)
-    seeds = targets.seeds(name)
-    accepted = sum(targets.run(name, seed) for seed in seeds)
+    seeds = registry.seeds(name)
+    accepted = sum(registry.run(name, seed) for seed in seeds)
     assert accepted, "no seed is good: the target tests nothing"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     slowest = 0.0
     for _ in range(ROUNDS):
         data = mutate(source.choice(seeds), seeds, source)
         begin = time.process_time()
-        targets.run(name, data)
+        registry.run(name, data)
         slowest = max(slowest, time.process_time() - begin)
     assert slowest < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000, "kB"
 
 
 def test_every_codec_has_a_target():
-    folder = Path(targets.__file__).parent
+    folder = Path(registry.__file__).parent
     scripts = {path.stem for path in folder.glob("fuzz_*.py")}
-    assert scripts == set(targets.TARGETS)
+    assert scripts == set(registry.TARGETS)
     codecs = {
         path.stem
         for path in (folder.parents[1] / "attest" / "codec").glob("*.py")
         if path.stem != "__init__"
     }
-    assert {f"fuzz_{codec}" for codec in codecs - {"manifest"}} == scripts
+    assert {f"fuzz_{codec}" for codec in codecs - set(THROUGH_ANOTHER)} <= scripts
+    assert set(THROUGH_ANOTHER) <= codecs
+    assert {f"fuzz_{target}" for target in THROUGH_ANOTHER.values()} <= scripts

@@ -26,7 +26,7 @@ _BANNER: Final = "UNVERIFIED: this is only what the file says. Nothing of it was
 @click.argument("file", type=FILE)
 @click.pass_obj
 def command(voice: Voice, file: Path) -> Exit:
-    """Show what FILE says: a signature, envelope, claims file, key or certificate.
+    """Show what FILE says: a signature, envelope, claims file, pack, BOM, key or certificate.
 
     Nothing is verified, and the output says so. Under --json the outcome is therefore `partial`,
     never `pass`, and `subject.verified` is false.

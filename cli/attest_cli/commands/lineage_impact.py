@@ -1,0 +1,119 @@
+"""``attest lineage impact``: this is compromised; what derives from it?"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from attest.verdict import Outcome, Verdict
+from attest_cli.claiming import load_principals, principal_options
+from attest_cli.commands.lineage_show import (
+    LINEAGE_SCHEMA,
+    parse_digest,
+    refuse_warnings,
+    tell_findings,
+    without_collector,
+)
+from attest_cli.exits import Exit, for_outcome
+from attest_cli.options import FILE, Verb, moment
+from attest_cli.output import Voice, counted
+
+if TYPE_CHECKING:
+    from attest.claim.lineage import Lineage, Reached
+
+
+@click.command(
+    cls=Verb,
+    name="lineage impact",
+    schema=LINEAGE_SCHEMA,
+    examples=(
+        "attest lineage impact --signer alice --principal alice=release.pub"
+        " --claims approved.claims.jsonl",
+    ),
+)
+@click.argument("digest", required=False)
+@click.option(
+    "--signer",
+    metavar="NAME|FINGERPRINT",
+    help="Instead of DIGEST: everything that this principal or key has claimed.",
+)
+@click.option(
+    "--claims",
+    type=FILE,
+    multiple=True,
+    required=True,
+    metavar="FILE|DIR",
+    help="Claims; of a folder, every *.claims.jsonl below; repeatable.",
+)
+@principal_options
+@click.option("--at", callback=moment, metavar="TIME", help="Judge for this time, not now.")
+@click.option("--fail-on-warn", is_flag=True, help="Refuse where there is a warning.")
+@click.pass_obj
+def command(
+    voice: Voice,
+    /,
+    digest: str | None,
+    signer: str | None,
+    claims: tuple[Path, ...],
+    principal: tuple[str, ...],
+    key: tuple[Path, ...],
+    at: datetime | None,
+    fail_on_warn: bool,
+) -> Exit:
+    """List what derives from DIGEST, directly or not. Uses no network.
+
+    DIGEST is sha256:HEX, attestTreeV1:HEX or gitCommit:HEX of a dataset, model, commit or image.
+    A digest that no claim mentions is refused: that is no answer. Claims that could not be verified
+    are not followed, and the answer says that it may be incomplete.
+    """
+    if (digest is None) is (signer is None):
+        raise click.UsageError("give a DIGEST, or --signer NAME or FINGERPRINT")
+    digests = None if digest is None else parse_digest(digest)
+    if digest is not None and digests is None:
+        raise click.UsageError(f"{digest!r} is no digest: write sha256:HEX or gitCommit:HEX")
+    principals = load_principals(principal, key)
+
+    from attest.flow.gather import load_lineage
+    from attest.flow.lineage import lineage_impact
+
+    judged = at or datetime.now(UTC)
+    with without_collector():
+        loaded = load_lineage(claims, principals=principals, at=judged)
+        verdict, derived = lineage_impact(loaded, at=judged, digests=digests, signer=signer)
+    verdict = refuse_warnings(verdict) if fail_on_warn else verdict
+    voice.emit(verdict)
+    _tell(voice, digest or f"claims of {signer}", verdict, loaded.lineage, derived)
+    return for_outcome(verdict.outcome)
+
+
+def _tell(
+    voice: Voice, asked: str, verdict: Verdict, lineage: Lineage, derived: list[Reached]
+) -> None:
+    good = verdict.outcome is Outcome.PASS
+    if good and voice.quiet:
+        return
+    if good:
+        voice.headline("impact", f"{counted(len(derived), 'thing')} derive from {asked}", "unsure")
+    else:
+        voice.headline("refused", asked, "bad")
+    for each in derived:
+        voice.say(f"  {_line(lineage, each)}")
+    tell_findings(voice, verdict)
+
+
+def _line(lineage: Lineage, each: Reached) -> str:
+    """One thing that derives; its name, and what it derives through, come last."""
+    from attest.claim.lineage_view import quoted, short_digest, word
+
+    node, parent = lineage.nodes[each.node], lineage.nodes[each.parent]
+    perhaps = "" if each.certain else "  [perhaps: claims disagree]"
+    through = f"  from {quoted(parent.name)}" if each.distance > 1 else ""
+    kind = word(node.kind or "artifact")
+    where = lineage.assertions[each.assertion].where if each.assertion >= 0 else ""
+    step = f"  {counted(each.distance, 'step')}" if each.distance else ""
+    return (
+        f"{kind}  {short_digest(node)}{step}{perhaps}  {quoted(node.name)}{through}  {where}"
+    ).rstrip()
