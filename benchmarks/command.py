@@ -39,15 +39,18 @@ class Cost:
     rss: int
 
 
-def run(arguments: Sequence[str | Path], *, timed_inside: bool = False) -> Cost:
+def run(
+    arguments: Sequence[str | Path], *, timed_inside: bool = False, accept: Sequence[int] = (0,)
+) -> Cost:
     """Run a command to its end.
 
     Args:
         arguments: program and arguments; the folder is the root of the repository.
+        accept: exit codes of success.
         timed_inside: the command prints ``wall`` and ``cpu`` of its inner loop.
 
     Raises:
-        CommandFailed: exit code other than 0.
+        CommandFailed: another exit code.
     """
     with tempfile.TemporaryFile() as output:
         begin = time.perf_counter()
@@ -68,7 +71,7 @@ def run(arguments: Sequence[str | Path], *, timed_inside: bool = False) -> Cost:
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         said = output.read(4096).decode("utf-8", "replace").strip()
-    if process.returncode:
+    if process.returncode not in accept:
         raise CommandFailed(f"{' '.join(map(str, arguments))}: {process.returncode}\n{said}")
     cpu = usage.ru_utime + usage.ru_stime
     if timed_inside:

@@ -85,6 +85,44 @@ def raw(path: Path) -> Work:
     return work
 
 
+def scan(path: Path) -> Work:
+    """attest's scanner over a file or tree."""
+    from attest.flow.scan import default_rules, scan_artifact
+    from attest.scan.grades import Grade
+
+    def work() -> None:
+        report = scan_artifact(path, rules=default_rules())
+        assert all(file.grade is Grade.CLEAN for file in report.files), report.files
+
+    return work
+
+
+def validate_bom(path: Path) -> Work:
+    """attest's strict reading and schema validation of a BOM."""
+    from attest.bom.schema import validate_bom as validate
+
+    data = path.read_bytes()
+
+    def work() -> None:
+        assert not validate(data)
+
+    return work
+
+
+def validate_bom_library(path: Path) -> Work:
+    """cyclonedx-python-lib's strict validation of the same."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    text = path.read_text()
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+
+    def work() -> None:
+        assert validator.validate_str(text) is None
+
+    return work
+
+
 def _again(update: Callable[[bytes], object], step: int, path: Path) -> Work:
     """Feed as many bytes as ``path`` has, all from one buffer."""
     size = path.stat().st_size
@@ -113,6 +151,9 @@ PROBES: dict[str, Callable[[Path], Work]] = {
         blake3_mapped,
         blake3_in_memory,
         raw,
+        scan,
+        validate_bom,
+        validate_bom_library,
     )
 }
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = {"start": 3, "small": 4, "file": 6, "blake3": 4, "memory": 4, "shards": 4, "entries": 8}
+GROUPS = {"start": 3, "small": 4, "file": 6, "blake3": 4, "memory": 4, "shards": 4, "entries": 8,
+    "scan": 1, "boms": 2, "lineage": 2}  # fmt: skip
 """Groups, and the rows that each prints at least."""
 
 
