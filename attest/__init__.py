@@ -1,4 +1,4 @@
-"""Sign and verify checkpoints, datasets and firmware.
+"""Sign, verify, scan and describe checkpoints, datasets and firmware.
 
 A release engineer signs, once::
 
@@ -27,6 +27,30 @@ A refusal is a verdict too, and names every file that differs::
     >>> [(finding.code, finding.where) for finding in verdict.findings if finding.outcome == "fail"]
     [('file-changed', 'weights.bin')]
 
+Is it safe to load? Reading is enough to tell::
+
+    >>> suspect = model.parent / "state.pkl"
+    >>> _ = suspect.write_bytes(b"cposix\\nsystem\\n(S'echo'\\ntR.")
+    >>> scanned = attest.scan_artifact(suspect, rules=attest.default_rules())
+    >>> [(file.name, str(file.grade)) for file in scanned.files]
+    [('state.pkl', 'malicious')]
+
+Claims say more about an artifact, and count by principal::
+
+    >>> from attest.claim.predicates import APPROVAL_PREDICATE
+    >>> _ = attest.sign(model, [key])
+    >>> now = datetime.now(UTC)
+    >>> subject = attest.subject_from_signature(model, trust, now)
+    >>> approval = {"decision": "approve", "approver": "Alice", "role": "release",
+    ...             "environment": "staging", "approvedOn": "2026-01-01T00:00:00Z"}
+    >>> alice = attest.generate_key(attest.KeyAlgorithm.ED25519)
+    >>> recorded = attest.record_claim(model, subject, APPROVAL_PREDICATE, approval, [alice])
+    >>> people = attest.Principals(
+    ...     [attest.Principal("alice", (attest.KeyTrust((alice.public_key,)),))])
+    >>> _, claims = attest.load_claims(recorded.claims, principals=people, at=now)
+    >>> [sorted(claim.principals) for claim in claims.of_type(APPROVAL_PREDICATE)]
+    [['alice']]
+
 Nothing is remembered from one call to the next, and there are no defaults for trust and time. What
 could not even be attempted raises :class:`AttestError`; wrong arguments raise ``ValueError``.
 """
@@ -44,10 +68,16 @@ if TYPE_CHECKING:
     from attest.crypto.x509 import SanRule, SubjectRule, load_certificates
     from attest.digest import HashAlgorithm
     from attest.errors import AttestError
+    from attest.flow.bom import describe_artifact
+    from attest.flow.claimset import load_claims
     from attest.flow.inspect import inspect_file as inspect
+    from attest.flow.record import record_claim
+    from attest.flow.scan import default_rules, scan_artifact
     from attest.flow.sign import SignOptions, SignReport
     from attest.flow.sign import sign_artifact as sign
+    from attest.flow.subject import subject_from_content, subject_from_signature
     from attest.flow.verify import verify_artifact as verify
+    from attest.trust.principals import Principal, Principals
     from attest.trust.signers import CertificateTrust, KeyTrust, SigstoreTrust
     from attest.verdict import Finding, Outcome, Severity, Verdict
 
@@ -61,6 +91,8 @@ __all__ = [
     "KeyAlgorithm",
     "KeyTrust",
     "Outcome",
+    "Principal",
+    "Principals",
     "SanRule",
     "Severity",
     "SignOptions",
@@ -69,12 +101,19 @@ __all__ = [
     "SigstoreTrust",
     "SubjectRule",
     "Verdict",
+    "default_rules",
+    "describe_artifact",
     "generate_key",
     "inspect",
     "load_certificates",
+    "load_claims",
     "load_private_key",
     "load_public_key",
+    "record_claim",
+    "scan_artifact",
     "sign",
+    "subject_from_content",
+    "subject_from_signature",
     "verify",
 ]
 
@@ -88,6 +127,8 @@ _PLACES = {
     "KeyAlgorithm": "attest.crypto.algorithms",
     "KeyTrust": "attest.trust.signers",
     "Outcome": "attest.verdict",
+    "Principal": "attest.trust.principals",
+    "Principals": "attest.trust.principals",
     "SanRule": "attest.crypto.x509",
     "Severity": "attest.verdict",
     "SignOptions": "attest.flow.sign",
@@ -96,12 +137,19 @@ _PLACES = {
     "SigstoreTrust": "attest.trust.signers",
     "SubjectRule": "attest.crypto.x509",
     "Verdict": "attest.verdict",
+    "default_rules": "attest.flow.scan",
+    "describe_artifact": "attest.flow.bom",
     "generate_key": "attest.crypto.keys:generate",
     "inspect": "attest.flow.inspect:inspect_file",
     "load_certificates": "attest.crypto.x509",
+    "load_claims": "attest.flow.claimset",
     "load_private_key": "attest.crypto.keys",
     "load_public_key": "attest.crypto.keys",
+    "record_claim": "attest.flow.record",
+    "scan_artifact": "attest.flow.scan",
     "sign": "attest.flow.sign:sign_artifact",
+    "subject_from_content": "attest.flow.subject",
+    "subject_from_signature": "attest.flow.subject",
     "verify": "attest.flow.verify:verify_artifact",
 }
 

@@ -17,6 +17,9 @@ CONTENT = "attest/flow/test_verify_content.py"
 SIGNATURE = "attest/flow/test_verify_signature.py"
 SIGN = "attest/flow/test_sign.py"
 SIGNERS = "attest/trust/test_signers.py"
+PRINCIPALS = "attest/trust/test_principals.py"
+APPROVAL = "attest/flow/test_approval.py"
+CLAIMSET = "attest/flow/test_claimset.py"
 
 TRAPS: dict[str, list[str]] = {
     "an empty set passes": [
@@ -74,13 +77,22 @@ TRAPS: dict[str, list[str]] = {
         "attest/artifact/test_journal.py::test_that_others_may_touch",
         "attest/artifact/test_journal.py::test_restored_modification_time_does_not_help",
     ],
-    "signatures counted instead of keys": [
+    "signatures or keys counted instead of people": [
+        f"{PRINCIPALS}::test_two_keys_of_one_person_are_one_voice",
+        f"{PRINCIPALS}::test_one_key_cannot_be_two_people",
+        f"{PRINCIPALS}::test_a_hybrid_is_not_satisfied_by_two_classical_keys",
+        f"{PRINCIPALS}::test_a_computed_key_is_no_second_person",
+        f"{APPROVAL}::test_two_keys_of_one_person_are_one",
+        f"{APPROVAL}::test_one_approval_many_times_is_one",
+        f"{APPROVAL}::test_a_threshold_of_none_cannot_be_asked",
         f"{SIGNERS}::test_one_signature_repeated_is_one_signer",
         "vectors/bad/one-key-signs-twice.sig",
         "vectors/bad/post-quantum-stripped.sig",
     ],
     "a negative that an attacker strips": [
-        "attest/flow/test_claims.py::test_removing_a_claim_gains_nothing"
+        "attest/flow/test_claims.py::test_removing_a_claim_gains_nothing",
+        f"{CLAIMSET}::test_a_revocation_by_the_signer_takes_the_claim_back",
+        "attest/flow/test_merge.py::test_no_foreign_signature_takes_a_claim_away",
     ],
     "unsigned files that a signature ignores": [
         f"{CONTENT}::test_folder_with_the_name_of_a_signature_is_not_excused",
@@ -95,6 +107,7 @@ TRAPS: dict[str, list[str]] = {
         "vectors/bad/tree-digest-of-another-hash.sig",
         "vectors/bad/legacy-second-digest.sig",
         "attest/flow/test_claims.py::test_claim_with_one_digest_of_another_artifact_does_not_count",
+        f"{CLAIMSET}::test_one_digest_of_two_is_not_enough",
     ],
     "a clock that cannot be given": [f"{SIGNATURE}::test_naive_time_is_a_mistake_of_the_caller"],
     "forgiving parsers": [
@@ -127,6 +140,31 @@ TRAPS: dict[str, list[str]] = {
     ],
     "a pickle executed by the tool that checks it": [
         f"{SIGN}::test_distributed_checkpoint_is_never_unpickled"
+    ],
+    "layout inspections that run commands": [
+        "attest/adapters/test_intoto.py::test_a_layout_with_an_inspection_is_refused_and_nothing_runs",
+        "attest/adapters/test_intoto.py::test_an_inspection_inside_a_delegated_layout",
+        "attest/adapters/test_intoto.py::test_inspections_come_before_everything_else",
+    ],
+    "decompression before bounding, quadratic validation": [
+        "attest/scan/test_containers.py::test_a_bomb_in_levels",
+        "attest/scan/test_containers.py::test_a_stream_of_zeros",
+        "attest/scan/test_containers.py::test_archives_that_share_their_bytes_at_every_level",
+        "attest/scan/test_pickle_machine.py::test_claims_of_two_gigabytes",
+    ],
+    "deny-lists of dangerous names": [
+        "attest/scan/test_pickle_machine.py::test_computed_names_are_malicious",
+        "attest/scan/test_pickle_machine.py::test_extensions_are_malicious",
+        "attest/scan/test_pickle_machine.py::test_building_a_class_changes_the_process",
+        "attest/scan/test_pickle_machine.py::test_items_only_go_into_containers",
+        "attest/scan/test_pickle_machine.py::test_no_name_that_cpython_looks_up_is_missed",
+        "attest/scan/test_containers.py::test_an_archive_that_lies_is_not_clean",
+        "attest/scan/test_containers.py::test_nested_to_the_limit",
+        "attest/scan/test_fixture_verdicts.py::test_no_name_makes_a_malicious_file_clean",
+    ],
+    "not scanned, reported as clean": [
+        "attest/scan/test_pickle_machine.py::test_streams_that_break_are_unscannable",
+        "attest/scan/test_fixture_verdicts.py::test_no_other_file_is_clean",
     ],
 }
 
