@@ -16,6 +16,7 @@ from attest.errors import (
     MalformedInput,
     TrustUnavailable,
     Unavailable,
+    Unsupported,
     UntrustedIdentity,
     VerificationFailed,
 )
@@ -88,6 +89,12 @@ def _check(
         raise MalformedInput(f"not a Sigstore bundle: {_line(error)}") from None
     except VerificationError as error:
         text = _line(error)
+        if text.startswith("Unsupported DSSE log entry type"):
+            raise Unsupported(
+                text[0].lower() + text[1:],
+                hint="the `sigstore` package verifies dsse and hashedrekord entries only",
+                code="unsupported-log-entry",
+            ) from None
         if "identity" in text.lower() or "issuer" in text.lower() or "SAN" in text:
             raise UntrustedIdentity(text, hint="check --identity and --issuer") from None
         raise BadSignature(text) from None

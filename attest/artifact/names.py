@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
+
+from attest.errors import MalformedInput
 
 BUNDLE_NAME: Final = "model.sig"
 """OMS signature inside a directory; what every OMS tool looks for."""
@@ -40,6 +43,25 @@ def artifact_name(path: Path) -> str:
     return path.name if path.name not in ("", "..") else path.resolve().name
 
 
+def text_name(path: Path) -> str:
+    """:func:`artifact_name`, as a statement can state it.
+
+    Raises:
+        MalformedInput: ``name-not-utf8``: no reader would accept the statement.
+    """
+    name = artifact_name(path)
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise MalformedInput(
+            "name is not UTF-8",
+            where=ascii(name),
+            hint="rename the artifact: a signature states its name",
+            code="name-not-utf8",
+        ) from None
+    return name
+
+
 def relative_inside(root: Path, path: Path) -> str | None:
     """``path`` relative to ``root`` in POSIX form if it lies inside, else None.
 
@@ -47,8 +69,9 @@ def relative_inside(root: Path, path: Path) -> str | None:
     tree is still that name in the tree.
     """
     try:
-        resolved = path.parent.resolve() / path.name
-        return resolved.relative_to(root.resolve()).as_posix()
+        # Not Path.resolve: it raises a RuntimeError where links go round in a loop.
+        resolved = Path(os.path.realpath(path.parent)) / path.name
+        return resolved.relative_to(os.path.realpath(root)).as_posix()
     except ValueError:
         return None
 

@@ -108,6 +108,11 @@ def clean_text(value: object, most: int = limits.MAX_BOM_TEXT) -> str | None:
     return text or None
 
 
+def clean_version(value: object) -> str | None:
+    """As :func:`clean_text`, for the version of a component."""
+    return clean_text(value, limits.MAX_BOM_VERSION)
+
+
 def clean_url(value: object) -> str | None:
     """A URL from outside, or None. It is never fetched.
 

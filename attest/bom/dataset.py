@@ -23,6 +23,7 @@ from attest.bom.components import (
     Property,
     clean_text,
     clean_url,
+    clean_version,
     source_of,
 )
 from attest.bom.modelcard import ComponentData, DataContents, DataGovernance, Party
@@ -207,7 +208,7 @@ class _Collected:
         self._croissant_file = name
         for fact, term, value in (
             ("name", "name", clean_text(told.name)),
-            ("version", "version", clean_text(told.dataset_version)),
+            ("version", "version", clean_version(told.dataset_version)),
             ("description", "description", clean_text(told.description)),
             ("licences", "license", _clean(told.licences)),
             ("creators", "creator", _clean(told.creators)),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from attest import limits
-from attest.bom.components import Component, Hash, Property, clean_text
+from attest.bom.components import Component, Hash, Property, clean_text, clean_version
 from attest.codec import jsonstrict
 from attest.codec.capsule import Capsule, Payload, Region, looks_like_capsule, parse_capsule
 from attest.codec.osrelease import parse_os_release
@@ -197,7 +197,7 @@ def _version(parts: Mapping[str, FirmwarePart], release: Mapping[str, str]) -> s
         release.get("VERSION_ID") if ".linux" in parts else None,
         parts[".sdmagic"].version if ".sdmagic" in parts else None,
     )
-    return next((each for each in map(clean_text, candidates) if each is not None), None)
+    return next((each for each in map(clean_version, candidates) if each is not None), None)
 
 
 def _sections(
@@ -231,7 +231,7 @@ def _section(
     if section.name == ".sdmagic" and text is not None:
         match = _SDMAGIC.fullmatch(text)
         if match:
-            facts, version = [("loader", match[1])], match[2]
+            facts, version = [("loader", match[1])], clean_version(match[2])
     elif section.name == ".sbom":
         bom = _embedded_bom(content)
         facts = [("bom-format", bom.form), *([("bom-version", bom.version)] if bom.version else [])]

@@ -20,7 +20,7 @@ from attest import limits
 from attest.bom.card import NO_CARD, README, CardFacts, read_card
 from attest.bom.components import clean_text
 from attest.bom.dataset import Observation
-from attest.bom.licences import NOTHING, LicenceFacts, TextMatch, match_text
+from attest.bom.licences import NOTHING, LicenceFacts, TextMatch, declared_licence, match_text
 from attest.bom.templates import (
     TEMPLATE_HOLDERS,
     Template,
@@ -102,7 +102,8 @@ class ModelFacts:
         config: further (name, value) pairs of ``config.json``.
         generation: (name, value) pairs of ``generation_config.json``.
         quantization: how it was quantised, as ``config.json`` or a GGUF header says.
-        declared: the licence that the card declares.
+        header_licence: what the headers of GGUF files declare.
+        declared: the licence that the card declares; where it declares none, the headers.
         read_from: element -> where it was read from.
     """
 
@@ -114,13 +115,14 @@ class ModelFacts:
     quantization: str | None = None
     templates: tuple[Template, ...] = ()
     card: CardFacts = NO_CARD
+    header_licence: LicenceFacts = NOTHING
     licence_files: tuple[LicenceFile, ...] = ()
     read_from: Mapping[str, str] = field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
 
     @property
     def declared(self) -> LicenceFacts:
-        return self.card.licence
+        return self.header_licence if self.card.licence == NOTHING else self.card.licence
 
     @property
     def concluded(self) -> LicenceFacts:
@@ -156,6 +158,7 @@ def describe_model(
     reader.generation()
     reader.templates()
     reader.card()
+    reader.header_licence()
     reader.licences()
     return reader.facts()
 
@@ -309,6 +312,16 @@ class _Reader:
             if key in card.present:
                 self._from.setdefault(element, f"{README}#{key}")
 
+    def header_licence(self) -> None:
+        """What GGUF files declare; a single file has no card beside it."""
+        said = {each.name: dict(each.said).get("license") for each in self._weights}
+        stated = {name: text for name, text in said.items() if text is not None}
+        if stated:
+            values = list(dict.fromkeys(stated.values()))
+            self._values["header_licence"] = declared_licence(values)
+            place = f"{set_of_names(stated)}#general.license"
+            self._from.setdefault(_LICENCES, place)
+
     def licences(self) -> None:
         found = []
         for name in self._files:
@@ -323,7 +336,7 @@ class _Reader:
         names = [each.name for each in found if each.match is not None and each.match.exact]
         if names:
             self._from["evidence.licenses"] = set_of_names(names)
-            self._from.setdefault("licenses", set_of_names(names))
+            self._from.setdefault(_LICENCES, set_of_names(names))
 
     # -- files -----------------------------------------------------------------------------
 
@@ -347,6 +360,7 @@ class _Reader:
             return None
 
 
+_LICENCES: Final = "licenses"
 _FAMILY: Final = "modelCard.modelParameters.architectureFamily"
 _ARCHITECTURE: Final = "modelCard.modelParameters.modelArchitecture"
 _CARD_ELEMENTS: Final = {

@@ -164,10 +164,12 @@ def _finding(found: ScanFinding) -> Vulnerability:
     numbers = [float(each.score) for each in found.scores if each.score and _is_cvss(each)]
     named = severity_of(found.severity)
     # The report's own word counts for more than the bands of scores of several sources.
-    severity = named if named is not _S.UNKNOWN else worst(map(_rated, found.scores))
+    # But `none` beside a score above it is no word that counts.
+    if named in (_S.UNKNOWN, _S.NONE):
+        named = worst((*([named] if found.severity else []), *map(_rated, found.scores)))
     return Vulnerability(
         id=found.id,
-        severity=severity,
+        severity=named,
         score=max((each for each in numbers if 0 <= each <= 10), default=None),
         scores=tuple(_scores(found)),
         package=found.purl or _named(found),
@@ -187,8 +189,9 @@ def _rated(score: Score) -> VulnerabilitySeverity:
     if score.method == "sarif-level":
         return SARIF_LEVELS.get(score.severity or "", _S.UNKNOWN)
     named = severity_of(score.severity)
-    if named is _S.UNKNOWN and score.score is not None and _is_cvss(score):
-        return severity_of_score(float(score.score))
+    if named in (_S.UNKNOWN, _S.NONE) and score.score is not None and _is_cvss(score):
+        scored = severity_of_score(float(score.score))
+        return scored if named is _S.UNKNOWN or scored is not _S.UNKNOWN else named
     return named
 
 

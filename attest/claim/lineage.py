@@ -81,6 +81,7 @@ class Lineage:
         self._inputs: list[list[tuple[int, str]]] = []
         self._outputs: list[list[int]] = []
         self._by_pair: dict[Pair, list[int]] = {}
+        self._ordered: dict[Pair, list[int]] = {}
         self._unverified: set[Pair] = set()
         self._connect(Merger(assertions))
         for digests in unverified:
@@ -260,13 +261,28 @@ class Lineage:
                 done.add(pair)
                 yield from self._by_pair.get(pair, ())
 
-    def conflicting(self, node: int) -> list[int]:
-        """The other nodes that share a digest with this one and are not the same thing."""
+    def conflicting(self, node: int, most: int | None = None) -> list[int]:
+        """The other nodes that share a digest with this one and are not the same thing.
+
+        Args:
+            most: the first of them that are asked for; None for all. 10^5 claims about one digest
+                make as many nodes, each in conflict with all others.
+        """
         if self.nodes[node].group < 0:
             return []
-        twins = dict.fromkeys(self._twins(node, set()))
-        twins.pop(node, None)
-        return sorted(twins, key=self.order)
+        twins = set[int]()
+        for pair in self.nodes[node].digests:
+            if pair[0] in IDENTIFYING:
+                shared = self._in_order(pair)
+                twins.update(shared if most is None else shared[: most + 1])
+        twins.discard(node)
+        return sorted(twins, key=self.order)[:most]
+
+    def _in_order(self, pair: Pair) -> list[int]:
+        """The nodes with this digest, in order; sorted once."""
+        if pair not in self._ordered:
+            self._ordered[pair] = sorted(self._by_pair.get(pair, ()), key=self.order)
+        return self._ordered[pair]
 
     def cycles(self, nodes: Iterable[int]) -> set[int]:
         """Those of ``nodes`` that lead back to themselves without leaving ``nodes``.

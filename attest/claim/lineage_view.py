@@ -186,18 +186,16 @@ def _principals(lineage: Lineage, node: Node) -> list[str]:
 
 def ancestry_json(view: Ancestry) -> dict[str, Any]:
     """``{"roots", "nodes", "edges"}``; see docs/formats/lineage.md."""
-    conflicting = {node: view.lineage.conflicting(node) for node in view.levels}
+    conflicting = {node: view.lineage.conflicting(node, _CONFLICTS_NAMED) for node in view.levels}
     nodes = dict.fromkeys(view.levels)
     for others in conflicting.values():
-        nodes.update(dict.fromkeys(others[:_CONFLICTS_NAMED]))
+        nodes.update(dict.fromkeys(others))
     listed = []
     for node in nodes:
         entry = node_json(view.lineage, node, view.id(node))
         entry["marks"] = list(view.marks(node))
         if conflicting.get(node):
-            entry["conflictsWith"] = [
-                view.id(other) for other in conflicting[node][:_CONFLICTS_NAMED]
-            ]
+            entry["conflictsWith"] = [view.id(other) for other in conflicting[node]]
         if node in view.cut:
             entry["cut"] = True
         listed.append(entry)

@@ -8,8 +8,9 @@ standard for the format; what is read is what all have in common::
 
 A test passed only if nothing says otherwise: ``failure`` and ``error`` beat ``skipped``; a test
 that was disabled, suppressed or not run is skipped; one that passed only on another try
-(``flakyFailure``, ``flakyError``) has failed. Totals that a suite declares are held against what is
-there: tests that are counted and not listed did not pass.
+(``flakyFailure``, ``flakyError``), or whose ``status`` is an unknown one, has failed. Totals that a
+suite declares, and the failures that the whole declares, are held against what is there: tests that
+are counted and not listed did not pass.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ _BAD: Final = {
     "rerunError": "errors",
     "skipped": "skipped",
 }
-_NOT_RUN: Final = {"notrun", "disabled", "suppressed", "skipped", "ignored"}
+_FATAL: Final = ("failures", "errors")
+_RUN: Final = {"", "run", "completed", "passed", "pass", "success", "successful", "ok"}
+_NOT_RUN: Final = {"notrun", "disabled", "suppressed", "skipped", "ignored", "pending"}
+"""States that some writers put into attributes of a test; any other is none of a passed test."""
 _WORSE: Final = ("passed", "skipped", "failed", "errors")
 _COUNT: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _MAX_NAME: Final = 1000
@@ -57,8 +61,9 @@ class JUnitSuite:
 
     @property
     def total(self) -> int:
-        """Tests, those included that are declared and not listed."""
-        return max(sum(self.counts.values()), self.declared.get("tests", 0))
+        """Tests, those included that are declared and not listed: as such, or as failures."""
+        bad = sum(self.declared.get(attribute, 0) for attribute in _DECLARED)
+        return max(sum(self.counts.values()), self.declared.get("tests", 0), bad)
 
     @property
     def passed(self) -> int:
@@ -144,13 +149,17 @@ class _Reader:
             raise MalformedInput("is nested too deep", code="nested-too-deep")
         self._check_place(name)
         self._open.append(name)
-        if name == "testsuite":
+        if name in _SUITES:
             suite = JUnitSuite(_text(attributes, "name"), declared=_declared(attributes))
+            if name == "testsuites":  # some writers count tests of inner suites twice there
+                suite.declared = {each: suite.declared.get(each, 0) for each in _FATAL}
             self._inside.append(suite)
             self._suites.append(suite)
         elif name == "testcase":
-            not_run = {attributes.get("status", ""), attributes.get("result", "")} & _NOT_RUN
-            self._outcome = "skipped" if not_run else "passed"
+            self._outcome = max(
+                (_state(attributes.get(key, "")) for key in ("status", "result")),
+                key=_WORSE.index,
+            )
         elif self._outcome is not None and name in _BAD:
             self._outcome = max(self._outcome, _BAD[name], key=_WORSE.index)
 
@@ -170,7 +179,7 @@ class _Reader:
 
     def _end(self, name: str) -> None:
         name = self._open.pop()
-        if name == "testsuite":
+        if name in _SUITES:
             closed = self._inside.pop()
             if self._inside:
                 self._inside[-1].close(closed)
@@ -184,6 +193,14 @@ def _refuse_doctype(*details: Any) -> NoReturn:
         "has a document type: a report needs none, and entities hide what is read",
         code="document-type",
     )
+
+
+def _state(written: str) -> str:
+    """What an attribute of a test says of it."""
+    word = written.strip().lower().replace("_", "").replace("-", "").replace(" ", "")
+    if word in _RUN:
+        return "passed"
+    return "skipped" if word in _NOT_RUN else "failed"
 
 
 def _text(attributes: dict[str, str], key: str) -> str:

@@ -84,34 +84,56 @@ def _times(run: dict[str, Any], where: str) -> tuple[str | None, str | None]:
 
 
 def _findings(run: dict[str, Any], driver: dict[str, Any], where: str) -> Iterator[ScanFinding]:
-    rules = [rule for _, rule in read_objects(driver, "rules", f"{where}/tool/driver")]
-    by_id = {rule["id"]: rule for rule in rules if isinstance(rule.get("id"), str)}
+    tool = jsonstrict.member(run, "tool", dict, where=where)
+    extensions = [each for _, each in read_objects(tool, "extensions", f"{where}/tool")]
+    own, *others = [_Rules(component, f"{where}/tool") for component in (driver, *extensions)]
     for pointer, result in read_objects(run, "results", where):
         if result.get("kind", "fail") in ("pass", "notApplicable", "informational"):
             continue
         if result.get("baselineState") == "absent":
             continue
-        yield _finding(result, _rule(result, rules, by_id, pointer), pointer)
+        yield _finding(result, _rule(result, own, others, pointer), pointer)
+
+
+class _Rules:
+    """The rules of a tool, or of an extension of it."""
+
+    def __init__(self, component: dict[str, Any], where: str) -> None:
+        self._listed = [rule for _, rule in read_objects(component, "rules", where)]
+        self._by_id = {rule["id"]: rule for rule in self._listed if isinstance(rule.get("id"), str)}
+
+    def find(self, index: int | None, name: str | None, pointer: str) -> dict[str, Any]:
+        """By its index, by its id, or none."""
+        if index is None or index < 0:
+            return self._by_id.get(name or "", {})
+        if index >= len(self._listed):
+            raise MalformedInput("names a rule that is not there", where=pointer, code="bad-rule")
+        return self._listed[index]
 
 
 def _rule(
-    result: dict[str, Any],
-    rules: list[dict[str, Any]],
-    by_id: dict[str, dict[str, Any]],
-    pointer: str,
+    result: dict[str, Any], own: _Rules, others: list[_Rules], pointer: str
 ) -> dict[str, Any]:
-    """The rule of a result: by its index, by its id, or none."""
-    index = jsonstrict.optional(result, "ruleIndex", int, where=pointer)
-    if index is not None and index >= 0:
-        if index >= len(rules):
-            raise MalformedInput("names a rule that is not there", where=pointer, code="bad-rule")
-        return rules[index]
-    name = read_text(result, "ruleId", pointer)
-    return by_id.get(name or "", {})
+    """The rule of a result, which may be one of an extension's (SARIF 3.27.7, 3.52)."""
+    reference, where = read_object(result, "rule", pointer), f"{pointer}/rule"
+    component = read_object(reference, "toolComponent", where)
+    at = jsonstrict.optional(component, "index", int, where=f"{where}/toolComponent")
+    if at is not None and at >= len(others):
+        raise MalformedInput("names an extension that is not there", where=where, code="bad-rule")
+    index = jsonstrict.optional(reference, "index", int, where=where)
+    if index is None:
+        index = jsonstrict.optional(result, "ruleIndex", int, where=pointer)
+    name = read_text(reference, "id", where) or read_text(result, "ruleId", pointer)
+    rules = own if at is None or at < 0 else others[at]
+    return rules.find(index, name, pointer)
 
 
 def _finding(result: dict[str, Any], rule: dict[str, Any], pointer: str) -> ScanFinding:
-    name = read_text(result, "ruleId", pointer) or read_text(rule, "id", pointer)
+    name = (
+        read_text(result, "ruleId", pointer)
+        or read_text(read_object(result, "rule", pointer), "id", pointer)
+        or read_text(rule, "id", pointer)
+    )
     if name is None:
         raise MalformedInput("names no rule", where=pointer, code="missing-member")
     level = read_text(result, "level", pointer)
@@ -120,9 +142,10 @@ def _finding(result: dict[str, Any], rule: dict[str, Any], pointer: str) -> Scan
     level = level or "warning"  # SARIF 3.27.10
     scores = [Score("sarif-level", level, None, None)]
     number = read_object(rule, "properties", pointer).get("security-severity")
+    if type(number) in (int, float):  # a text by GitHub's definition, which not all follow
+        number = str(number)
     if isinstance(number, str) and re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", number):
         scores.insert(0, Score("security-severity", None, number, None))
-    suppressed = bool(jsonstrict.optional(result, "suppressions", list, where=pointer))
     return ScanFinding(
         id=name,
         severity=None,
@@ -131,13 +154,22 @@ def _finding(result: dict[str, Any], rule: dict[str, Any], pointer: str) -> Scan
         name=None,
         version=None,
         fixed=(),
-        state="suppressed" if suppressed else None,
+        state="suppressed" if _is_suppressed(result, pointer) else None,
         justification=None,
         responses=(),
         aliases=(),
         where=_place(result, pointer),
         pointer=pointer,
     )
+
+
+def _is_suppressed(result: dict[str, Any], pointer: str) -> bool:
+    """One that is under review or was rejected suppresses nothing (SARIF 3.27.23)."""
+    stated = [
+        read_text(each, "status", at) or "accepted"
+        for at, each in read_objects(result, "suppressions", pointer)
+    ]
+    return bool(stated) and all(status == "accepted" for status in stated)
 
 
 def _place(result: dict[str, Any], pointer: str) -> str | None:

@@ -99,6 +99,8 @@ class BomOptions:
     def __post_init__(self) -> None:
         if self.kind not in (None, *KINDS):
             raise ValueError(f"kind must be one of {', '.join(KINDS)}")
+        if self.version is not None and len(self.version) > limits.MAX_BOM_VERSION:
+            raise ValueError(f"a version has at most {limits.MAX_BOM_VERSION} characters")
         for text in (self.name, self.version, self.supplier, self.author):
             if text is not None and clean_text(text) != text:
                 raise ValueError(

@@ -78,7 +78,14 @@ class ClaimsRead:
         return tuple(claim for claim in self.verified if claim.predicate_type in predicate_types)
 
 
-def read_claims(data: bytes, *, principals: Principals, at: datetime, where: str) -> ClaimsRead:
+def read_claims(
+    data: bytes,
+    *,
+    principals: Principals,
+    at: datetime,
+    where: str,
+    owners: dict[bytes, str] | None = None,
+) -> ClaimsRead:
     """Verify a claims file.
 
     Args:
@@ -86,13 +93,14 @@ def read_claims(data: bytes, *, principals: Principals, at: datetime, where: str
         principals: whose claims count.
         at: the time to judge certificates and timestamps for.
         where: its name, for findings and errors.
+        owners: of the signatures in files that are read together with this one; added to.
 
     Raises:
         MalformedInput, Unsupported: a line that is no claim; named. BadSignature: one signature
             was made to stand for two principals, on one line or on two.
     """
     verified, findings, others = list[VerifiedClaim](), list[Finding](), 0
-    owners: dict[bytes, str] = {}
+    owners = {} if owners is None else owners
     try:
         lines = split_claims(data)
         if len(lines) > limits.MAX_CLAIMS:

@@ -92,7 +92,7 @@ def _evaluation(predicate: Mapping[str, Any]) -> _Answers:
     from attest.claim.evaluation import read_test_result
 
     for each in read_test_result(dict(predicate)).evaluations:
-        yield f"{each.name}, version {each.version}", repr(each.value)
+        yield f"{each.name}, version {each.version}", f"{each.value!r} ({each.result})"
 
 
 _QUESTIONS: Final[Mapping[str, Callable[[Mapping[str, Any]], _Answers]]] = {

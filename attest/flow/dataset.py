@@ -22,6 +22,7 @@ _DEMANDED = (
     "retention",
     "contact",
 )
+_KNOWN = frozenset((*_DEMANDED, "version", "transformations", "notes"))
 
 
 def read_card(data: bytes) -> dict[str, Any]:
@@ -56,7 +57,21 @@ def dataset_claim(card: Mapping[str, Any]) -> tuple[DatasetClaim, tuple[Finding,
             code="missing-member",
         )
     claim = read_dataset(dict(card), where="dataset card")
-    return claim, (*_judge_licences(claim), *_unknowns(claim))
+    return claim, (*_strays(card), *_judge_licences(claim), *_unknowns(claim))
+
+
+def _strays(card: Mapping[str, Any]) -> list[Finding]:
+    """Members that the claim will not carry: perhaps a slip of the pen."""
+    return [
+        Finding(
+            "member-unknown",
+            Severity.WARN,
+            f"{name[:100]!r} is no member of a dataset card, and is not claimed",
+            hint="free text belongs into notes",
+        )
+        for name in card
+        if name not in _KNOWN
+    ]
 
 
 def _judge_licences(claim: DatasetClaim) -> list[Finding]:

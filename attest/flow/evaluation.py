@@ -79,8 +79,11 @@ def parse_number(text: str, where: str) -> float:
     Raises:
         MalformedInput.
     """
-    value = float(text) if _NUMBER.fullmatch(text) else math.nan
-    return check_number(value, where)
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return check_number(math.nan, where)
+    whole = found[2] is None and found[3] is None  # an integer that no double holds is refused
+    return check_number(int(text) if whole else float(text), where)
 
 
 def import_lm_eval(

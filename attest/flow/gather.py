@@ -29,7 +29,7 @@ from attest.errors import AttestError, MalformedInput, TooLarge, Unavailable, Un
 from attest.files import read_bounded
 from attest.flow.assertions import Assertions
 from attest.flow.claimset import ClaimsRead, read_claims
-from attest.trust.principals import Principals
+from attest.trust.principals import COUNTED_TWICE, Principals
 from attest.verdict import Finding, Severity
 
 CLAIMS_SUFFIX: Final = ".claims.jsonl"
@@ -72,16 +72,21 @@ def load_lineage(places: Iterable[Path], *, principals: Principals, at: datetime
 
     Raises:
         Unavailable: a named place is not there. TooLarge: more than ``limits.MAX_LINEAGE_FILES``.
+        BadSignature: one signature or key stands for two principals, in one file or in several:
+            which of them lies cannot be known, so no file is believed.
     """
     findings: list[Finding] = []
     gathered = _Gathered()
+    owners: dict[bytes, str] = {}
     digests: list[str] = []
     for path in _claims_files(places, findings):
         try:
             data = read_bounded(path, limits.MAX_BUNDLE_BYTES, "claims file")
             digests.append(Digest.of(data).hex)
-            gathered.add(_read(path, data, gathered.assertions, principals, at))
+            gathered.add(_read(path, data, gathered.assertions, principals, at, owners))
         except AttestError as error:
+            if error.code in COUNTED_TWICE:
+                raise
             gathered.assertions.findings.clear()
             findings.append(_refused(error, str(path)))
     assertions = gathered.standing()
@@ -116,7 +121,12 @@ class _File:
 
 
 def _read(
-    path: Path, data: bytes, reader: Assertions, principals: Principals, at: datetime
+    path: Path,
+    data: bytes,
+    reader: Assertions,
+    principals: Principals,
+    at: datetime,
+    owners: dict[bytes, str],
 ) -> _File:
     """Verify one file, all of it or nothing.
 
@@ -125,7 +135,7 @@ def _read(
     file, first = _File(), 0
     for part in _parts(data):
         where = str(path) if not first else f"{path}: after line {first}"
-        read = read_claims(part, principals=principals, at=at, where=where)
+        read = read_claims(part, principals=principals, at=at, where=where, owners=owners)
         for claim in read.verified:
             if claim.predicate_type == REVOCATION_PREDICATE:
                 named = read_revocation(claim.statement.predicate).claim_id

@@ -29,8 +29,8 @@ def list_claims(
     signature: Path | None = None,
     claims: Path | None = None,
 ) -> Verdict:
-    """Verify and list claims. The outcome says whether the file could be read and agrees with
-    itself, not whether what it says is good.
+    """Verify and list claims. The outcome says whether there are any, and whether the file could be
+    read and agrees with itself, not whether what it says is good.
 
     Args:
         path: an artifact, or a claims file by itself (``*.jsonl`` without claims beside it, and no
@@ -94,15 +94,28 @@ def _describe(
 
 
 def _findings(read: ClaimsRead, digests: Mapping[str, str] | None, where: str) -> list[Finding]:
-    text = f"{len(read.verified)} claim(s) that count"
-    findings = [Finding("claims-verified", Severity.PASS, text, where=where), *read.findings]
+    own = [claim for claim in read.verified if digests is None or about(claim.statement, digests)]
+    findings = [_counted(len(read.verified), len(own), where), *read.findings]
     if read.others:
         text = f"{read.others} claim(s) by nobody who was named"
         findings.append(Finding("claims-not-counted", Severity.INFO, text, where=where))
-    own = [claim for claim in read.verified if digests is None or about(claim.statement, digests)]
     strangers = len(read.verified) - len(own)
     if strangers:
         text = f"{strangers} claim(s) about another artifact"
         findings.append(Finding("claim-about-another", Severity.WARN, text, where=where))
     findings += clashes(own, where)
     return findings
+
+
+def _counted(verified: int, own: int, where: str) -> Finding:
+    """Nothing that counts is no pass: whoever looks only at the outcome must not see one."""
+    if own:
+        text = f"{verified} claim(s) that count"
+        return Finding("claims-verified", Severity.PASS, text, where=where)
+    return Finding(
+        "no-claims",
+        Severity.FAIL,
+        "no claim about it is by anybody who counts",
+        where=where,
+        hint="name who signed them: --principal NAME=PUB",
+    )

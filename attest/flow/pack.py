@@ -25,13 +25,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from attest import limits
-from attest.artifact.names import default_claims
+from attest.artifact.names import BUNDLE_NAME, SIGNATURE_NAMES, default_claims, relative_inside
 from attest.codec import jsonstrict
 from attest.codec.manifest import check_name
 from attest.codec.reader import BytesSource, Source
 from attest.codec.ustar import TarMember, encode_header, encode_ustar, read_ustar_strict
 from attest.digest import Digest
-from attest.errors import AttestError, DigestMismatch, MalformedInput, TooLarge, Unavailable
+from attest.errors import (
+    AttestError,
+    DigestMismatch,
+    MalformedInput,
+    TooLarge,
+    Unavailable,
+    VerificationFailed,
+)
 from attest.files import open_source, read_bounded, write_new
 from attest.flow.claimset import ClaimsRead, about, read_claims
 from attest.flow.subject import ArtifactSubject, subject_from_bytes
@@ -96,17 +103,43 @@ def pack(
             raise ValueError(f"{name!r} is no plain file name")
         encode_header(_MATERIAL + name, len(content))  # ValueError for what ustar cannot hold
         along[_MATERIAL + name] = content
-    chosen = signature or find_signature(path, ways[0])
+    if path.is_dir() and relative_inside(path, target) is not None:
+        raise MalformedInput(
+            "a pack inside the artifact would be an unsigned file in a signed artifact",
+            where=str(target),
+            code="pack-inside",
+        )
+    subject, signed = _signed(path, ways, at, signature)
     contents = {
-        _SIGNATURE: read_bounded(chosen, limits.MAX_BUNDLE_BYTES, "signature"),
+        _SIGNATURE: signed,
         _CLAIMS: read_bounded(claims or default_claims(path), limits.MAX_BUNDLE_BYTES, "claims"),
         **along,
     }
-    report = _verify(contents, ways, principals, at)
+    report = _verify(contents, subject, principals, at)
     contents = {_INDEX: _index(report.subject, contents), **contents}
     pieces = encode_ustar((name, len(data), (data,)) for name, data in contents.items())
     write_new(target, pieces, mode=0o644)
     return report
+
+
+def _signed(
+    path: Path, ways: Sequence[Trust], at: datetime, signature: Path | None
+) -> tuple[ArtifactSubject, bytes]:
+    """The artifact, and the signature file that verifies in one of the ways.
+
+    Each way has its own file where a bundle and an envelope lie side by side.
+    """
+    refusal: VerificationFailed | None = None
+    for way in ways:
+        try:
+            file = signature or find_signature(path, way)
+            data = read_bounded(file, limits.MAX_BUNDLE_BYTES, "signature")
+            return subject_from_bytes(data, str(file), (way,), at), data
+        except VerificationFailed as error:
+            refusal = error
+    if refusal is None:
+        raise ValueError("nobody is trusted to have signed")
+    raise refusal
 
 
 def unpack(
@@ -129,15 +162,18 @@ def unpack(
 
     Raises:
         MalformedInput, Unsupported, VerificationFailed and its kinds: the pack does not hold.
+        MalformedInput: ``unpack-inside``: the folder is part of the artifact.
         Unavailable: it cannot be read, or a file cannot be written or is there already.
     """
-    try:
-        with open_source(source, "pack") as opened:
+    with open_source(source, "pack") as opened:
+        try:
             index, contents = _read(opened)
-        report = _verify(contents, ways, principals, at)
-        _check_index(index, report, contents)
-    except AttestError as error:
-        raise error.within(str(source)) from None
+            subject = subject_from_bytes(contents[_SIGNATURE], _SIGNATURE, ways, at)
+            report = _verify(contents, subject, principals, at)
+            _check_index(index, report, contents)
+        except AttestError as error:
+            raise error.within(str(source)) from None
+    _check_outside(into, report.subject)
     name = report.subject.name
     places = {
         _SIGNATURE: into / f"{name}{_suffix(contents[_SIGNATURE])}",
@@ -153,12 +189,44 @@ def unpack(
     return report, tuple(places.values())
 
 
+def _check_outside(into: Path, subject: ArtifactSubject) -> None:
+    """Refuse a folder inside the artifact: what is written there would be unsigned files in it.
+
+    It is recognised by a signature that lies in it, or by all of its files: it may have travelled
+    without one. A single file has no inside.
+    """
+    resolved = Path(os.path.realpath(into))  # of a loop of links it makes something, too
+    for folder in (resolved, *resolved.parents):
+        if _is_artifact(folder, subject):
+            raise MalformedInput(
+                f"is inside the artifact {folder}: what is written there would be unsigned",
+                where=str(into),
+                hint="name a folder beside it",
+                code="unpack-inside",
+            )
+
+
+def _is_artifact(folder: Path, subject: ArtifactSubject) -> bool:
+    # `model.sig` is also the signature of something called `model` beside it, here or to come.
+    stem = folder / BUNDLE_NAME.partition(".")[0]
+    beside = subject.name == stem.name or any(map(os.path.lexists, (stem, default_claims(stem))))
+    if not beside and any(os.path.lexists(folder / name) for name in SIGNATURE_NAMES):
+        return True
+    names = subject.manifest.names
+    single = len(names) == 1 and names[0] in (".", subject.name)
+    return not single and all(os.path.lexists(folder / name) for name in names)
+
+
 def _write(files: Mapping[Path, bytes], folder: Path) -> None:
     """All of the files, or none; ``folder`` is made if one of them lies in it."""
     written = list[Path]()
     try:
         if any(place.parent == folder for place in files):
             folder.mkdir(exist_ok=True)
+            if folder.is_symlink():  # it could lead anywhere
+                raise Unavailable(
+                    "is a link, and is not written through", where=str(folder), code="not-a-folder"
+                )
         for place, content in files.items():
             write_new(place, content, mode=0o644)
             written.append(place)
@@ -260,9 +328,8 @@ def _content(source: Source, member: TarMember, most: int) -> bytes:
 
 
 def _verify(
-    contents: Mapping[str, bytes], ways: Sequence[Trust], principals: Principals, at: datetime
+    contents: Mapping[str, bytes], subject: ArtifactSubject, principals: Principals, at: datetime
 ) -> PackReport:
-    subject = subject_from_bytes(contents[_SIGNATURE], _SIGNATURE, ways, at)
     read = read_claims(contents[_CLAIMS], principals=principals, at=at, where=_CLAIMS)
     if "/" in subject.name or subject.name in ("", ".", ".."):
         raise MalformedInput("the artifact's name is no file name", where=_SIGNATURE)

@@ -9,32 +9,68 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attest import limits
 from attest.artifact.names import default_signature, relative_inside
 from attest.claim.store import split_claims
+from attest.codec.bundle import ChainMaterial, KeyMaterial, UnverifiedBundle
+from attest.codec.dsse import UnverifiedEnvelope
 from attest.codec.signature import parse_signature
 from attest.errors import AttestError, MalformedInput, Unavailable
 from attest.files import read_bounded
 
+if TYPE_CHECKING:
+    from attest.crypto.signer import Signer
 
-def check_signature_place(target: Path) -> None:
-    """Refuse a target that cannot be written, or that holds something other than a signature.
+
+def check_signature_place(target: Path, signers: Sequence[Signer], *, replace: bool) -> None:
+    """Refuse a target that cannot be written, that holds something other than a signature, or a
+    signature by somebody else.
+
+    Args:
+        signers: who is about to sign. Whose signature is there is taken from its hints: they are
+            unverified, and enough to keep a mistake from happening.
+        replace: overwrite a signature by anybody.
 
     Raises:
-        Unavailable: ``file-unwritable`` or ``not-a-signature``.
+        Unavailable: ``file-unwritable``, ``not-a-signature`` or ``signature-by-another``.
     """
-    if _exists_as_file(target):
-        try:
-            parse_signature(read_bounded(target, limits.MAX_BUNDLE_BYTES, "signature"))
-        except AttestError as error:
-            raise Unavailable(
-                f"is no signature ({error.message}), and is not overwritten",
-                where=str(target),
-                hint="name another file, or move this one away",
-                code="not-a-signature",
-            ) from None
+    if not _exists_as_file(target):
+        return
+    try:
+        there = parse_signature(read_bounded(target, limits.MAX_BUNDLE_BYTES, "signature"))
+    except AttestError as error:
+        raise Unavailable(
+            f"is no signature ({error.message}), and is not overwritten",
+            where=str(target),
+            hint="name another file, or move this one away",
+            code="not-a-signature",
+        ) from None
+    if not replace and not _is_by(there, signers):
+        raise Unavailable(
+            "is a signature by somebody else, and is not overwritten",
+            where=str(target),
+            hint="keep it and name another file (--signature), or overwrite it (--replace)",
+            code="signature-by-another",
+        )
+
+
+def _is_by(there: UnverifiedBundle | UnverifiedEnvelope, signers: Sequence[Signer]) -> bool:
+    """Whether one of these signers seems to have made it; a bundle without a hint is nobody's."""
+    own = {signer.public_key.fingerprint for signer in signers}
+    if isinstance(there, UnverifiedEnvelope):
+        return any(signature.keyid in own for signature in there.signatures)
+    match there.material:
+        case KeyMaterial():
+            return there.material.hint in own
+        case ChainMaterial():
+            leaves = {signer.chain[0] for signer in signers if signer.chain}
+            return there.material.certificates[0] in leaves
+        case _:
+            return False
 
 
 def default_signatures(path: Path) -> tuple[Path, Path]:

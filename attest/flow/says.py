@@ -11,6 +11,7 @@ from attest.claim.predicates import (
     ARTIFACT_PREDICATE,
     BOM_PREDICATE,
     DATASET_PREDICATE,
+    LAYOUT_PREDICATE,
     PROVENANCE_PREDICATE,
     REVOCATION_PREDICATE,
     SCAN_PREDICATE,
@@ -85,6 +86,11 @@ def _vulns(predicate: Mapping[str, Any]) -> Iterator[str]:
     yield f"{len(results)} vulnerability finding(s) by {scanner.get('uri')}"
 
 
+def _layout(predicate: Mapping[str, Any]) -> Iterator[str]:
+    steps = len(predicate["steps"])
+    yield f"came out of the layout {predicate['layout']['name']}: {steps} step(s)"
+
+
 _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]]] = {
     ARTIFACT_PREDICATE: _artifact,
     APPROVAL_PREDICATE: _approval,
@@ -93,6 +99,7 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]]] = {
     PROVENANCE_PREDICATE: _provenance,
     TEST_RESULT_PREDICATE: _test_result,
     DATASET_PREDICATE: _dataset,
+    LAYOUT_PREDICATE: _layout,
     BOM_PREDICATE: _bom,
     VULNS_PREDICATE: _vulns,
 }

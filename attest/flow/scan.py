@@ -313,7 +313,7 @@ def _scan_one(
     except AttestError as error:
         hit = Hit(error.code, Grade.UNSCANNABLE, error.message)
         report.problems += Finding.all_from_error(error)
-        scanned = FileScan(name, "unread", (hit,))
+        scanned = FileScan(name, _UNREAD, (hit,))
     report.files.append(scanned)
 
 
@@ -340,7 +340,7 @@ def _finding(file: FileScan) -> Finding:
         Severity.FAIL,
         f"{file.format}: {place}{first.message}{more}",
         where=file.name,
-        hint=_HINTS[file.grade],
+        hint="give the right to read it" if file.format == _UNREAD else _HINTS[file.grade],
         details={
             "grade": file.grade.value,
             "format": file.format,
@@ -349,6 +349,9 @@ def _finding(file: FileScan) -> Finding:
         },
     )
 
+
+_UNREAD: Final = "unread"
+"""The format of a file that could not be read."""
 
 _HINTS: Final = {
     Grade.CLEAN: None,

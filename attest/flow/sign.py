@@ -20,12 +20,12 @@ from attest.artifact.layout import describe_layout, shard_problems
 from attest.artifact.names import (
     GIT_PATHS,
     SIGNATURE_NAMES,
-    artifact_name,
     covering_path,
     default_claims,
     default_signature,
     normalise_ignored,
     relative_inside,
+    text_name,
 )
 from attest.artifact.walk import Listing, Problem, list_files
 from attest.claim.artifact import ArtifactClaim, encode_artifact_claim
@@ -102,6 +102,7 @@ class SignOptions:
         git_paths: cover :data:`attest.artifact.names.GIT_PATHS` too; then other OMS tools refuse
             the signature unless they are told to include them.
         allow_incomplete: sign a sharded checkpoint although shards are missing or too many.
+        replace: overwrite a signature that somebody else has made.
         journal: resume from and record to this file; see :mod:`attest.artifact.journal`.
         workers: hashing threads; default is the number of usable processors.
     """
@@ -113,6 +114,7 @@ class SignOptions:
     chunk_digests: bool = True
     git_paths: bool = False
     allow_incomplete: bool = False
+    replace: bool = False
     journal: Path | None = None
     workers: int | None = None
 
@@ -167,7 +169,7 @@ def sign_artifact(
     claims_target = (claims or default_claims(path)) if claim else None
     for name in SIGNATURE_NAMES:
         check_no_folder(path / name)
-    check_signature_place(target)
+    check_signature_place(target, signers, replace=chosen.replace)
     if claims_target is not None:
         check_claims_place(path, claims_target, target)
     if chosen.journal is not None:
@@ -182,7 +184,7 @@ def sign_artifact(
     _check_listing(listing, chosen)
     findings = _warnings(path, listing, target)
     findings += _told(normalise_ignored(chosen.ignore), left_out)
-    name = listing.names[0] if listing.single else artifact_name(path)
+    name = listing.names[0] if listing.single else text_name(path)
     with _journal(path, chosen) as resumed:
         manifest = _hash(listing, chosen, resumed, progress)
         payload = encode_oms(

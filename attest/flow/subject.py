@@ -8,6 +8,8 @@ digests its author liked.
 
 from __future__ import annotations
 
+import os
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,13 +17,14 @@ from pathlib import Path
 
 from attest.artifact.content import ArtifactContent
 from attest.artifact.hashing import Progress
-from attest.artifact.names import GIT_PATHS, SIGNATURE_NAMES, artifact_name, covering_path
+from attest.artifact.names import GIT_PATHS, SIGNATURE_NAMES, covering_path, text_name
 from attest.artifact.walk import Listing, Problem, list_files
 from attest.codec.manifest import Manifest
 from attest.codec.statement import Subject
 from attest.errors import AttestError, MalformedInput, Unavailable, VerificationFailed
 from attest.flow.verify import (
     SignatureFile,
+    SignedStatement,
     find_signature,
     parse_signature_file,
     read_signature,
@@ -67,36 +70,45 @@ class ArtifactSubject:
 def subject_from_signature(
     path: Path, trust: Trust, at: datetime, *, signature: Path | None = None
 ) -> ArtifactSubject:
-    """The subject that a verified signature states; the content is not read.
+    """The subject that a verified signature states.
+
+    A signature by another tool states neither names nor sizes in its digests: then the content is
+    hashed and compared with the digests that were signed, and the subject computed from both.
 
     Args:
-        path: the artifact; need not be there if ``signature`` is given.
+        path: the artifact; with a signature of ours its content is not read, and it need not be
+            there if ``signature`` is given.
         trust: who must have signed it.
         at: the time to judge certificates and timestamps for.
 
     Raises:
-        VerificationFailed and its kinds: among them ``signature-missing`` and ``no-tree-digest``
-            (a signature by another tool binds neither names nor sizes).
+        VerificationFailed and its kinds: among them ``signature-missing``, and ``no-tree-digest``
+            (byte ranges, or no content to compute it from).
         MalformedInput, Unsupported, Unavailable.
     """
-    return _subject(read_signature(signature or find_signature(path, trust)), trust, at)
+    return _subject(read_signature(signature or find_signature(path, trust)), trust, at, path)
 
 
 def subject_from_bytes(
     data: bytes, where: str, ways: Sequence[Trust], at: datetime
 ) -> ArtifactSubject:
     """As :func:`subject_from_any`, from the content of a signature file called ``where``."""
-    return _first(ways, lambda way: _subject(parse_signature_file(data, Path(where)), way, at))
+    return _first(
+        ways, lambda way: _subject(parse_signature_file(data, Path(where)), way, at, None)
+    )
 
 
-def _subject(file: SignatureFile, trust: Trust, at: datetime) -> ArtifactSubject:
+def _subject(file: SignatureFile, trust: Trust, at: datetime, path: Path | None) -> ArtifactSubject:
     signed = verify_signature(file, trust, at)
     statement = signed.statement
+    if not statement.carries_tree_digest and statement.manifest.ranges is None and path is not None:
+        return _with_content(path, signed)
     if not statement.carries_tree_digest or statement.manifest.ranges is not None:
         raise VerificationFailed(
             "the signature has no tree digest, so that a claim cannot name the artifact",
             where=str(file.path),
-            hint="sign it with attest as well, or hash the content (--rehash)",
+            hint="sign it with attest as well, into another file (attest sign --signature FILE), or"
+            " where a claim is signed: hash the content (--rehash)",
             code="no-tree-digest",
         )
     manifest = statement.manifest
@@ -108,6 +120,31 @@ def _subject(file: SignatureFile, trust: Trust, at: datetime) -> ArtifactSubject
         signed.signers,
         statement.ignore_paths,
     )
+
+
+def _with_content(path: Path, signed: SignedStatement) -> ArtifactSubject:
+    """The subject of what another tool has signed, once the content is found to be that."""
+    listing = list_artifact(path)
+    content, stated = ArtifactContent(listing), signed.statement.manifest
+    names = listing.names if listing.single and len(stated) == 1 else sorted(stated.names)
+    missing = set(names) - set(listing.names)
+    if missing:
+        raise VerificationFailed(
+            "is signed and is not there", where=min(missing), code="file-missing"
+        )
+    content.match(stated, names)
+    index = {name: number for number, name in enumerate(stated.names)}
+    places = [0] if len(names) == 1 else [index[name] for name in names]
+    manifest = Manifest(
+        stated.algorithm,
+        list(names),
+        bytearray(b"".join(map(stated.digest, places))),
+        array("Q", [content.size(name) for name in names]),
+    )
+    digests = {"sha256": manifest.root().hex, manifest.tree_name(): manifest.tree_digest().hex}
+    name = names[0] if listing.single else text_name(path)
+    ignored = signed.statement.ignore_paths
+    return ArtifactSubject(name, digests, manifest, "signature", signed.signers, ignored)
 
 
 def subject_from_any(
@@ -150,7 +187,7 @@ def subject_from_content(
     listing = list_artifact(path, follow_symlinks=follow_symlinks)
     manifest = ArtifactContent(listing).manifest(progress)
     digests = {"sha256": manifest.root().hex, manifest.tree_name(): manifest.tree_digest().hex}
-    name = listing.names[0] if listing.single else artifact_name(path)
+    name = listing.names[0] if listing.single else text_name(path)
     return ArtifactSubject(name, digests, manifest, "content")
 
 
@@ -160,11 +197,12 @@ def list_artifact(path: Path, *, follow_symlinks: bool = False) -> Listing:
     Raises:
         MalformedInput: links, devices, odd names, no file at all. Unavailable.
     """
-    skipped = frozenset(GIT_PATHS) | SIGNATURE_NAMES
+    plain = {name for name in SIGNATURE_NAMES if not os.path.isdir(path / name)}
+    skipped = (*GIT_PATHS, *plain)  # a folder of a signature's name may hold anything
     listing = list_files(
         path,
         follow_symlinks=follow_symlinks,
-        skip=lambda name: covering_path(name, tuple(skipped)) is not None,
+        skip=lambda name: covering_path(name, skipped) is not None,
     )
     if listing.problems:
         first, *rest = [_error(problem) for problem in listing.problems]

@@ -92,7 +92,8 @@ class ArtifactDigests:
         """
         digests = read_digests(subject.digests, where="statement.subject.digest")
         mine = self._own if TREE in digests else self._plain
-        names = (TREE, "sha256") if TREE in digests else _COMPUTED
+        # Beside the tree digest any other algorithm is one that nobody computes: it cannot fit.
+        names = (TREE, *_COMPUTED) if TREE in digests else _COMPUTED
         fits = [
             name in mine and hmac.compare_digest(mine[name], value)
             for name, value in digests.items()

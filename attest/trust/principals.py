@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Final
 
 from attest import limits
 from attest.codec.bundle import ChainMaterial, KeyMaterial, SigstoreMaterial, UnverifiedBundle
@@ -37,6 +38,11 @@ from attest.trust.signers import (
     Trust,
     trust_digest,
 )
+
+_CERTIFIED: Final = b"key:"
+
+COUNTED_TWICE: Final = frozenset({"signature-counted-twice", "key-counted-twice"})
+"""Codes of :func:`check_one_owner`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +113,8 @@ class Endorsed:
         signers: the keys and certificates that they used.
         refusals: why what may be a signature by somebody else who counts does not, such as a
             certificate that was not valid at the judged time. Who that is, nobody has proved.
-        used: SHA-256 of what identifies each signature that was counted -> who counts for it; see
-            :func:`check_one_owner`.
+        used: SHA-256 of what identifies each signature that was counted, and each certified key
+            behind ``key:`` -> who counts for it; see :func:`check_one_owner`.
     """
 
     payload: bytes = field(repr=False)
@@ -141,8 +147,13 @@ def verify_for_principals(
         for each in verified:
             names.add(member.name)
             signers += each.signers
-            marks = (hashlib.sha256(identity).digest() for identity in each.used)
+            marks = [hashlib.sha256(identity).digest() for identity in each.used]
             check_one_owner(used, dict.fromkeys(marks, member.name))
+            if each.certified is not None:
+                mark = _CERTIFIED + bytes.fromhex(each.certified)
+                owner = principals.owners.get(each.certified, member.name)
+                check_one_owner(used, {mark: owner})
+                check_one_owner(used, {mark: member.name})
         if not verified:
             refusals |= {(error.code, error.message): error for error in refused}
     return Endorsed(
@@ -154,13 +165,21 @@ def check_one_owner(owners: dict[bytes, str], used: Mapping[bytes, str]) -> None
     """Add ``used`` to ``owners``, whose signatures were counted before.
 
     From one ECDSA signature a second key can be computed under which it verifies too, in the same
-    envelope or in a copy of it.
+    envelope or in a copy of it. And who is trusted by a CA's word may sign with a key that is
+    trusted as somebody else's: which key it is shows only with the signature.
 
     Raises:
-        BadSignature: ``signature-counted-twice``: one signature stands for two principals.
+        BadSignature: ``signature-counted-twice`` or ``key-counted-twice``: one signature or key
+            stands for two principals.
     """
     for identity, name in used.items():
         known = owners.setdefault(identity, name)
+        if known != name and identity.startswith(_CERTIFIED):
+            raise BadSignature(
+                f"one key cannot be two people, {known!r} and {name!r}",
+                hint="a certificate of one names a key of the other: say that both are one person",
+                code="key-counted-twice",
+            )
         if known != name:
             raise BadSignature(
                 f"one signature cannot stand for two principals, {known!r} and {name!r}",

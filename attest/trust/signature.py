@@ -32,6 +32,7 @@ from attest.codec.oms import is_legacy_statement
 from attest.crypto.algorithms import KeyAlgorithm
 from attest.crypto.keys import signature_identity
 from attest.errors import (
+    AttestError,
     BadSignature,
     TooLarge,
     Unsupported,
@@ -57,6 +58,8 @@ class VerifiedPayload:
         unverified_timestamps: tokens that were not judged because no roots were given.
         used: what identifies each signature that was counted
             (:func:`attest.crypto.keys.signature_identity`): one must not stand for two people.
+        certified: fingerprint of the public key in the signer's certificate; None for bare keys,
+            and where the key is of a kind that is none here.
     """
 
     payload: bytes = field(repr=False)
@@ -64,6 +67,7 @@ class VerifiedPayload:
     unknown_signatures: int = 0
     unverified_timestamps: int = 0
     used: frozenset[bytes] = frozenset()
+    certified: str | None = None
 
 
 def verify_bundle(bundle: UnverifiedBundle, trust: Trust, at: datetime) -> VerifiedPayload:
@@ -84,19 +88,22 @@ def verify_bundle(bundle: UnverifiedBundle, trust: Trust, at: datetime) -> Verif
         if payload != bundle.envelope.payload:
             raise BadSignature("two readers see different payloads", code="ambiguous-payload")
         used = frozenset({bundle.envelope.signatures[0].sig})
-        return VerifiedPayload(payload, (signer,), used=used)
+        certified = _certified_key(material.certificate)
+        return VerifiedPayload(payload, (signer,), used=used, certified=certified)
     check_payload_type(bundle.envelope.payload_type)
     sole = bundle.envelope.signatures[0]
     signature = EnvelopeSignature(sole.sig, sole.keyid, bundle.timestamps)
+    certified = None
     if isinstance(trust, KeyTrust) and isinstance(material, KeyMaterial):
         signer = _verify_key_bundle(material, bundle.envelope, signature, trust, at)
     elif isinstance(trust, CertificateTrust) and isinstance(material, ChainMaterial):
         signer = _verify_chain(material, bundle.envelope, signature, trust, at)
+        certified = _certified_key(material.certificates[0])
     else:
         raise _other_kind(material)
     unjudged = 0 if trust.tsa_roots else len(signature.timestamps)
     used = frozenset({signature_identity(KeyAlgorithm(signer.algorithm), signature.sig)})
-    return VerifiedPayload(bundle.envelope.payload, (signer,), 0, unjudged, used)
+    return VerifiedPayload(bundle.envelope.payload, (signer,), 0, unjudged, used, certified)
 
 
 def verify_envelope(envelope: UnverifiedEnvelope, trust: Trust, at: datetime) -> VerifiedPayload:
@@ -211,6 +218,17 @@ def _verify_chain(
     _verify_payload(leaf.public_key, envelope, signature.sig)
     name = ", ".join((*leaf.sans, leaf.subject) if leaf.subject else leaf.sans)
     return SignerIdentity("certificate", leaf.fingerprint, leaf.public_key.algorithm, name, time)
+
+
+def _certified_key(der: bytes) -> str | None:
+    """The fingerprint of the key in a certificate that was verified."""
+    from attest.crypto.keys import PublicKey
+    from attest.crypto.path import parse_certificate
+
+    try:
+        return PublicKey(parse_certificate(der).public_key()).fingerprint
+    except AttestError:  # a Sigstore instance may certify kinds of keys that are none here
+        return None
 
 
 def _verify_payload(key: PublicKey, envelope: UnverifiedEnvelope, signature: bytes) -> None:

@@ -18,12 +18,14 @@ from attest_cli.keys import SigningKeys, key_options
 from attest_cli.options import FILE
 from attest_cli.output import Voice, counted, human_size
 from attest_cli.progress import bar
+from attest_cli.signedby import SIGNED_BY_OPTIONS, SignedBy, certified, signed_by_options
 
 if TYPE_CHECKING:
     from attest.flow.pack import PackReport
     from attest.flow.record import RecordReport
     from attest.flow.subject import ArtifactSubject
     from attest.trust.principals import Principals
+    from attest.trust.signers import Trust
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
@@ -46,13 +48,7 @@ def claim_options(command: _Callback) -> _Callback:
             is_flag=True,
             help="Take the digests from the content that lies there, not from a signature.",
         ),
-        click.option(
-            "--signed-by",
-            type=FILE,
-            multiple=True,
-            metavar="PUB",
-            help="Who signed the artifact; default: the keys that sign the claim.",
-        ),
+        signed_by_options("Who signed the artifact; default: the keys that sign the claim."),
         click.option(
             "--signature", type=FILE, metavar="FILE", help="Of the artifact. Default: found there."
         ),
@@ -79,7 +75,7 @@ class Author:
     keys: SigningKeys
     claims: Path | None
     signature: Path | None
-    signed_by: tuple[Path, ...]
+    signed_by: SignedBy
     rehash: bool
     tsa: str | None
 
@@ -87,10 +83,16 @@ class Author:
     def of(cls, path: Path, options: Mapping[str, Any], *, required: bool = True) -> Author:
         """From the verb's keyword arguments."""
         keys = SigningKeys(**{name: options[name] for name in _KEY_OPTIONS})
-        rest = {name: value for name, value in options.items() if name not in _KEY_OPTIONS}
-        author = cls(path, keys, **rest)
+        author = cls._made(path, keys, options)
         author._check(required)
         return author
+
+    @classmethod
+    def _made(cls, path: Path, keys: SigningKeys, options: Mapping[str, Any]) -> Author:
+        used = (*_KEY_OPTIONS, *SIGNED_BY_OPTIONS)
+        rest = {name: value for name, value in options.items() if name not in used}
+        signed_by = SignedBy(*(options[name] for name in SIGNED_BY_OPTIONS))
+        return cls(path, keys, signed_by=signed_by, **rest)
 
     def _check(self, required: bool) -> None:
         self.keys.check(self.path)
@@ -103,7 +105,8 @@ class Author:
             raise click.UsageError("--tsa: an address starts with http:// or https://")
 
     def _check_subject(self) -> None:
-        if self.rehash and (self.signed_by or self.signature is not None):
+        self.signed_by.check()
+        if self.rehash and (self.signed_by.given or self.signature is not None):
             raise click.UsageError("--rehash reads no signature: not with --signed-by, --signature")
 
     def _refuse_strays(self) -> None:
@@ -111,7 +114,7 @@ class Author:
             "--claims": self.claims is not None,
             "--tsa": self.tsa is not None,
             "--signature": self.signature is not None,
-            "--signed-by": bool(self.signed_by),
+            "--signed-by": self.signed_by.given,
             "--rehash": self.rehash,
         }
         for name, given in strays.items():
@@ -128,13 +131,15 @@ class Author:
         """Keys opened and the artifact's digests known: a :class:`Session`.
 
         Raises:
-            AttestError: a key cannot be had, or the artifact's digests cannot.
+            AttestError: a key cannot be had, the artifact's digests cannot, or the claim could
+                not be written.
         """
         timestamp = timestamps.asking(self.tsa)
         with contextlib.ExitStack() as stack:
             signers = self.keys.open(stack)
-            trusted = [material.public_key(path) for path in self.signed_by]
-            subject = self._subject(voice, trusted or [each.public_key for each in signers])
+            trust = self.signed_by.load()
+            self._check_place()
+            subject = self._subject(voice, trust, [each.public_key for each in signers])
             yield Session(self, voice, signers, subject, timestamp)
 
     @classmethod
@@ -147,16 +152,26 @@ class Author:
             click.UsageError: neither is given, or both.
         """
         keys = SigningKeys((), None, None, None, None, None)
-        rest = {name: value for name, value in options.items() if name not in _KEY_OPTIONS}
-        author = cls(path, keys, **rest)
+        author = cls._made(path, keys, options)
         author._check_subject()
-        if not author.signed_by and not author.rehash:
+        if not author.signed_by.given and not author.rehash:
             raise click.UsageError(
                 "say which artifact PATH is: --signed-by PUB (who signed it), or --rehash"
             )
-        return author._subject(voice, [material.public_key(each) for each in author.signed_by])
+        trust = author.signed_by.load()
+        author._check_place()
+        return author._subject(voice, trust, ())
 
-    def _subject(self, voice: Voice, keys: Sequence[Any]) -> ArtifactSubject:
+    def _check_place(self) -> None:
+        """Before terabytes are hashed: may the claim be written there?"""
+        from attest.artifact.names import default_claims
+        from attest.flow.places import check_claims_place, default_signatures
+
+        if self.path.exists():  # else there are better words for it
+            place = self.claims or default_claims(self.path)
+            check_claims_place(self.path, place, *default_signatures(self.path))
+
+    def _subject(self, voice: Voice, trust: Trust | None, own: Sequence[Any]) -> ArtifactSubject:
         from attest.errors import VerificationFailed
         from attest.flow.subject import subject_from_content, subject_from_signature
         from attest.trust.signers import KeyTrust
@@ -167,13 +182,16 @@ class Author:
                 return subject_from_content(self.path, progress=progress)
         try:
             return subject_from_signature(
-                self.path, KeyTrust(tuple(keys)), datetime.now(UTC), signature=self.signature
+                self.path,
+                trust or KeyTrust(tuple(own)),
+                datetime.now(UTC),
+                signature=self.signature,
             )
         except VerificationFailed as error:
-            if not self.signed_by:
+            if not self.signed_by.given:
                 error.hint = (
-                    "say whose signature over the artifact you believe with --signed-by PUB,"
-                    " or hash its content with --rehash"
+                    "say whose signature over the artifact you believe with --signed-by PUB, or"
+                    " --signed-by-ca CA --signed-by-san NAME, or hash its content with --rehash"
                 )
             raise
 
@@ -241,8 +259,9 @@ class Session:
         for line in lines:
             voice.tell(f"  {line}")
         voice.tell(f"  about      {subject.name} ({extent}), digests from its {subject.source}")
+        who = "certificate, key" if self.signers[0].chain else "key"
         for fingerprint in recorded.signers:
-            voice.tell(f"  signed by  key {fingerprint}")
+            voice.tell(f"  signed by  {who} {fingerprint}")
         voice.tell(f"  claim      {recorded.claim_id}")
         voice.tell(f"  claims     {recorded.claims}")
         noted = (*recorded.findings, *findings)
@@ -273,6 +292,13 @@ def principal_options(command: _Callback) -> _Callback:
     """The options that :func:`load_principals` takes: whose claims count."""
     for option in (
         click.option(
+            "--principal-ca",
+            multiple=True,
+            type=(str, FILE, str),
+            metavar="NAME CA SAN",
+            help="Likewise one that signs with a certificate of CA that carries SAN.",
+        ),
+        click.option(
             "--principal",
             multiple=True,
             metavar="NAME=PUB",
@@ -290,45 +316,38 @@ def principal_options(command: _Callback) -> _Callback:
     return command
 
 
-def load_principals(principal: Sequence[str], key: Sequence[Path]) -> Principals:
-    """Read the keys of everybody whose claims count.
+def load_principals(
+    principal: Sequence[str], key: Sequence[Path], principal_ca: Sequence[tuple[str, Path, str]]
+) -> Principals:
+    """Read the keys and CAs of everybody whose claims count.
 
     Raises:
-        click.UsageError: nobody is named, or one key belongs to two.
-        AttestError: a key cannot be read.
+        click.UsageError: nobody is named, or one key or certified name belongs to two.
+        AttestError: a key or CA cannot be read.
     """
     from attest.trust.principals import Principal, Principals
     from attest.trust.signers import KeyTrust
 
-    keys: dict[str, list[Path]] = {}
+    ways: dict[str, list[Trust]] = {}
     for entry in principal:
         name, separator, file = entry.partition("=")
         if not separator or not name or not file:
             raise click.UsageError(f"--principal takes NAME=PUB, not {entry!r}")
-        keys.setdefault(name, []).append(Path(file))
-    members = [
-        (name, [material.public_key(path) for path in paths]) for name, paths in keys.items()
-    ]
+        ways.setdefault(name, []).append(KeyTrust((material.public_key(Path(file)),)))
+    for name, ca, san in principal_ca:
+        ways.setdefault(name, []).append(certified("--principal-ca", ca, san))
+    members = list(ways.items())
     for path in key:
         own = material.public_key(path)
-        members.append((f"key {own.fingerprint[:16]}", [own]))
+        members.append((f"key {own.fingerprint[:16]}", [KeyTrust((own,))]))
     if not members:
-        raise click.UsageError("say whose claims count: --principal NAME=PUB, or --key PUB")
-    try:
-        return Principals(
-            Principal(name, tuple(KeyTrust((each,)) for each in owned)) for name, owned in members
+        raise click.UsageError(
+            "say whose claims count: --principal NAME=PUB, --principal-ca NAME CA SAN or --key PUB"
         )
+    try:
+        return Principals(Principal(name, tuple(held)) for name, held in members)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-
-
-def ways_of(signed_by: Sequence[Path], principals: Principals) -> list[Any]:
-    """In which ways the artifact may be signed: all of these keys, or as any principal does."""
-    from attest.trust.signers import KeyTrust
-
-    if signed_by:
-        return [KeyTrust(tuple(material.public_key(file) for file in signed_by))]
-    return [way for member in principals for way in member.ways]
 
 
 def tell_pack(voice: Voice, report: PackReport, findings: Sequence[Finding]) -> None:

@@ -118,6 +118,8 @@ class VerbGroup(click.Group):
         words = 2 if " ".join(args[:2]) in VERBS else 1
         name = " ".join(args[:words])
         command = self.get_command(ctx, name)
+        if command is None and args[1:2] in (["-h"], ["--help"]) and second_words(args[0]):
+            command = _Family(args[0])
         if command is None and not ctx.resilient_parsing:
             raise click.UsageError(self._unknown(ctx, args), ctx)
         return (None if command is None else name), command, args[words:]
@@ -143,6 +145,21 @@ class VerbGroup(click.Group):
         for name, entry in sorted(_foreign().items()):
             if name not in VERBS:
                 rows.append((name, _summary(entry)))
+        with formatter.section("Verbs"):
+            formatter.write_dl(rows)
+
+
+class _Family(click.Command):
+    """What ``attest claim --help`` shows: a first word that is no verb by itself."""
+
+    def __init__(self, first: str) -> None:
+        super().__init__(first, options_metavar="VERB ...", add_help_option=True)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        first = self.name or ""
+        rows = [
+            (f"{first} {word}", VERBS[f"{first} {word}"].summary) for word in second_words(first)
+        ]
         with formatter.section("Verbs"):
             formatter.write_dl(rows)
 

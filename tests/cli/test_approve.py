@@ -251,8 +251,11 @@ def test_withdrawn(ready: Path):
 
 def test_nobody_withdraws_for_another(ready: Path):
     identity = approved()
-    assert withdraw(identity, key="bob.key").code == 0
+    ran = withdraw(identity, key="bob.key")
+    assert ran.code == 0
+    assert "warn: claim-of-others" in ran.out
     assert check().code == 0
+    assert "claim-of-others" not in withdraw(identity).out
 
 
 def test_a_cut_out_withdrawal_undoes_it_as_documented(ready: Path):

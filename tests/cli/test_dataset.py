@@ -53,6 +53,14 @@ def test_from_a_card(signed: Path):
     assert claimed() == CARD == ran.report["subject"]["dataset"]
 
 
+def test_a_slip_in_a_card_is_told(signed: Path):
+    Path("card.json").write_text(json.dumps({**CARD, "steps": ["cleaned"]}))
+    ran = run(signed, "--card", "card.json", "--json")
+    (told,) = [each for each in ran.report["findings"] if each["code"] == "member-unknown"]
+    assert "'steps'" in told["message"]
+    assert claimed() == CARD
+
+
 def test_options_go_before_the_card(signed: Path):
     Path("card.json").write_text(json.dumps(CARD))
     assert run(signed, "--card", "card.json", "--contact", "new@example.com").code == 0

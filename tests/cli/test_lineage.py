@@ -182,6 +182,10 @@ def test_what_derives_from_a_signer(world: Path, key: LocalSigner):
         ran = impact("--signer", signer, "--json")
         assert ran.code == 0
         assert len(ran.report["subject"]["impact"]["selected"]) == 3
+    ran = impact("--signer", "release")
+    lines = ran.out.split("\n")
+    assert lines[0].startswith("impact: 3 things in claims of release, and ")
+    assert sum("  claimed  " in line for line in lines) == 3
 
 
 def test_a_digest_that_nothing_mentions(world: Path):

@@ -34,6 +34,16 @@ def test_every_verb_has_help_with_an_example(verb: str):
     assert examples(verb)
 
 
+@pytest.mark.parametrize("first", ["claim", "lineage", "layout"])
+def test_a_first_word_has_help(first: str):
+    ran = attest(first, "--help")
+    assert ran.code == 0
+    assert ran.out.startswith(f"Usage: attest {first} VERB ...")
+    for verb in VERBS:
+        assert (f"  {verb} " in ran.out) is verb.startswith(f"{first} ")
+    assert attest(first, "-h").out == ran.out
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_keeps_the_common_switches(verb: str):
     import importlib

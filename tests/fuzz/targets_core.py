@@ -11,7 +11,7 @@ import functools
 import io
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
@@ -126,11 +126,18 @@ def _merge(data: bytes, counted: set[tuple[str, str]]) -> None:
     assert (mine, "alice") in after or mine in gone
 
 
+def _verified(contents: Mapping[str, bytes]) -> packs.PackReport:
+    """What packing and unpacking verify of a pack's members."""
+    ways = [KeyTrust((ALICE.public_key,))]
+    subject = packs.subject_from_bytes(contents["signature"], "signature", ways, pki.NOON)
+    return packs._verify(contents, subject, PEOPLE, pki.NOON)
+
+
 def fuzz_pack(data: bytes) -> None:
     """What is accepted is byte for byte what packing its content makes."""
     try:
         index, contents = packs._read(BytesSource(data))
-        report = packs._verify(contents, [KeyTrust((ALICE.public_key,))], PEOPLE, pki.NOON)
+        report = _verified(contents)
         packs._check_index(index, report, contents)
     except VerificationFailed as refusal:
         raise MalformedInput(refusal.message) from None
@@ -197,7 +204,7 @@ def _pack() -> bytes:
         "claims.jsonl": line(SIGNED[3], ALICE),
         "material/alice.pub": ALICE.public_key.pem,
     }
-    report = packs._verify(contents, [KeyTrust((ALICE.public_key,))], PEOPLE, pki.NOON)
+    report = _verified(contents)
     return _archive({"pack.json": packs._index(report.subject, contents), **contents})
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from attest.verdict import VERDICT_SCHEMA, Outcome, Severity
-from attest_cli import material
 from attest_cli.claiming import load_principals, principal_options
 from attest_cli.exits import Exit, for_outcome
 from attest_cli.options import FILE, Verb, moment
 from attest_cli.output import Voice
+from attest_cli.signedby import BY_PRINCIPALS, SignedBy, signed_by_options
 
 
 @click.command(
@@ -42,13 +42,7 @@ from attest_cli.output import Voice
     help="Condition that is met here, word for word; repeatable.",
 )
 @principal_options
-@click.option(
-    "--signed-by",
-    type=FILE,
-    multiple=True,
-    metavar="PUB",
-    help="Who must have signed the artifact; default: any of the principals.",
-)
+@signed_by_options(BY_PRINCIPALS)
 @click.option("--signature", type=FILE, metavar="FILE", help="Of the artifact.")
 @click.option("--claims", type=FILE, metavar="FILE", help="Default: PATH.claims.jsonl.")
 @click.option("--at", callback=moment, metavar="TIME", help="Judge for this time, not now.")
@@ -63,8 +57,11 @@ def command(
     threshold: int,
     accept: tuple[str, ...],
     principal: tuple[str, ...],
+    principal_ca: tuple[tuple[str, Path, str], ...],
     key: tuple[Path, ...],
     signed_by: tuple[Path, ...],
+    signed_by_ca: Path | None,
+    signed_by_san: str | None,
     signature: Path | None,
     claims: Path | None,
     at: datetime | None,
@@ -75,18 +72,18 @@ def command(
     Approvals that are withdrawn, out of date, for something else or under a condition that is not
     accepted do not count; one rejection is enough to refuse. The content is not read.
     """
-    principals = load_principals(principal, key)
+    trusted = SignedBy(signed_by, signed_by_ca, signed_by_san)
+    trusted.check()
+    principals = load_principals(principal, key, principal_ca)
 
     from attest.flow.approval import ApprovalScope, check_approvals
-    from attest.trust.signers import KeyTrust
 
-    trusted = tuple(material.public_key(file) for file in signed_by)
     verdict = check_approvals(
         path,
         ApprovalScope(role, environment, ring, threshold, frozenset(accept)),
         principals=principals,
         at=at or datetime.now(UTC),
-        trust=KeyTrust(trusted) if trusted else None,
+        trust=trusted.load(),
         signature=signature,
         claims=claims,
     )

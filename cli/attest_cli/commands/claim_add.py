@@ -14,6 +14,7 @@ from attest_cli.claiming import Author, claim_options
 from attest_cli.exits import Exit, for_outcome
 from attest_cli.options import FILE, Verb
 from attest_cli.output import Voice
+from attest_cli.signedby import SIGNED_BY_OPTIONS
 
 
 @click.command(
@@ -84,7 +85,7 @@ def _add_signed(voice: Voice, path: Path, signed: Path, options: dict[str, Any])
     from attest.limits import MAX_JSON_BYTES
 
     # Without keys, who signed the artifact can only be said with --signed-by or --rehash.
-    given = set(options) - {"claims", "signature", "signed_by", "rehash"}
+    given = set(options) - {"claims", "signature", "rehash", *SIGNED_BY_OPTIONS}
     if any(options[name] for name in given):
         raise click.UsageError("--signed adds a claim as it is: not with a key to sign with")
     subject = Author.subject_for_reader(voice, path, options)

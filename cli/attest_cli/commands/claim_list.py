@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from attest.verdict import Finding, Outcome, Severity, Verdict
-from attest_cli import material
 from attest_cli.claiming import load_principals, principal_options
 from attest_cli.exits import Exit, for_outcome
 from attest_cli.options import FILE, Verb, moment
 from attest_cli.output import Voice
+from attest_cli.signedby import BY_PRINCIPALS, SignedBy, signed_by_options
 
 
 @click.command(
@@ -27,13 +27,7 @@ from attest_cli.output import Voice
 )
 @click.argument("path", type=FILE)
 @principal_options
-@click.option(
-    "--signed-by",
-    type=FILE,
-    multiple=True,
-    metavar="PUB",
-    help="Who must have signed the artifact; default: any of the principals.",
-)
+@signed_by_options(BY_PRINCIPALS)
 @click.option("--signature", type=FILE, metavar="FILE", help="Of the artifact.")
 @click.option("--claims", type=FILE, metavar="FILE", help="Default: PATH.claims.jsonl.")
 @click.option("--at", callback=moment, metavar="TIME", help="Judge for this time, not now.")
@@ -43,8 +37,11 @@ def command(
     /,
     path: Path,
     principal: tuple[str, ...],
+    principal_ca: tuple[tuple[str, Path, str], ...],
     key: tuple[Path, ...],
     signed_by: tuple[Path, ...],
+    signed_by_ca: Path | None,
+    signed_by_san: str | None,
     at: datetime | None,
     **options: Any,
 ) -> Exit:
@@ -53,17 +50,17 @@ def command(
     Only claims by the people and services that you name are shown; the others are counted. Claims
     about another artifact are marked, those that contradict each other are both shown and refuse.
     """
-    principals = load_principals(principal, key)
+    trusted = SignedBy(signed_by, signed_by_ca, signed_by_san)
+    trusted.check()
+    principals = load_principals(principal, key, principal_ca)
 
     from attest.flow.listing import list_claims
-    from attest.trust.signers import KeyTrust
 
-    trusted = tuple(material.public_key(file) for file in signed_by)
     verdict = list_claims(
         path,
         principals=principals,
         at=at or datetime.now(UTC),
-        trust=KeyTrust(trusted) if trusted else None,
+        trust=trusted.load(),
         **options,
     )
     voice.emit(verdict)

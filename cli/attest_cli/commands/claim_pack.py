@@ -9,10 +9,11 @@ import click
 
 from attest.verdict import Finding, Severity, Verdict
 from attest_cli import material
-from attest_cli.claiming import load_principals, principal_options, tell_pack, ways_of
+from attest_cli.claiming import load_principals, principal_options, tell_pack
 from attest_cli.exits import Exit, for_outcome
 from attest_cli.options import FILE, Verb, moment
 from attest_cli.output import Voice
+from attest_cli.signedby import BY_PRINCIPALS, SignedBy, signed_by_options
 
 
 @click.command(
@@ -24,13 +25,7 @@ from attest_cli.output import Voice
 @click.argument("path", type=FILE)
 @click.option("-o", "--output", type=FILE, required=True, metavar="FILE", help="The new pack.")
 @principal_options
-@click.option(
-    "--signed-by",
-    type=FILE,
-    multiple=True,
-    metavar="PUB",
-    help="Who must have signed the artifact; default: any of the principals.",
-)
+@signed_by_options(BY_PRINCIPALS)
 @click.option(
     "--material",
     "extra",
@@ -49,8 +44,11 @@ def command(
     path: Path,
     output: Path,
     principal: tuple[str, ...],
+    principal_ca: tuple[tuple[str, Path, str], ...],
     key: tuple[Path, ...],
     signed_by: tuple[Path, ...],
+    signed_by_ca: Path | None,
+    signed_by_san: str | None,
     extra: tuple[Path, ...],
     signature: Path | None,
     claims: Path | None,
@@ -61,9 +59,12 @@ def command(
     The artifact itself travels on its own. The public keys go along so that they can be compared;
     nobody should trust them for having come in the pack.
     """
-    principals = load_principals(principal, key)
+    trusted = SignedBy(signed_by, signed_by_ca, signed_by_san)
+    trusted.check()
+    principals = load_principals(principal, key, principal_ca)
     keys = [Path(entry.partition("=")[2]) for entry in principal]
-    files = list(dict.fromkeys((*keys, *key, *signed_by, *extra)))
+    authorities = [ca for _, ca, _ in principal_ca]
+    files = list(dict.fromkeys((*keys, *key, *authorities, *trusted.files, *extra)))
     names = [file.name for file in files]
     if len(set(names)) != len(names):
         raise click.UsageError("two files that would be packed have the same name")
@@ -81,7 +82,7 @@ def command(
         report = pack(
             path,
             output,
-            ways=ways_of(signed_by, principals),
+            ways=trusted.ways(principals),
             principals=principals,
             at=moment_judged,
             signature=signature,

@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from attest.verdict import Finding, Severity, Verdict
-from attest_cli.claiming import load_principals, principal_options, tell_pack, ways_of
+from attest_cli.claiming import load_principals, principal_options, tell_pack
 from attest_cli.exits import Exit, for_outcome
 from attest_cli.options import FILE, Verb, moment
 from attest_cli.output import Voice
+from attest_cli.signedby import BY_PRINCIPALS, SignedBy, signed_by_options
 
 
 @click.command(
@@ -26,13 +27,7 @@ from attest_cli.output import Voice
 @click.argument("pack", type=FILE)
 @click.option("--into", type=FILE, required=True, metavar="DIR", help="Folder to write to.")
 @principal_options
-@click.option(
-    "--signed-by",
-    type=FILE,
-    multiple=True,
-    metavar="PUB",
-    help="Who must have signed the artifact; default: any of the principals.",
-)
+@signed_by_options(BY_PRINCIPALS)
 @click.option("--at", callback=moment, metavar="TIME", help="Judge for this time, not now.")
 @click.pass_obj
 def command(
@@ -41,8 +36,11 @@ def command(
     pack: Path,
     into: Path,
     principal: tuple[str, ...],
+    principal_ca: tuple[tuple[str, Path, str], ...],
     key: tuple[Path, ...],
     signed_by: tuple[Path, ...],
+    signed_by_ca: Path | None,
+    signed_by_san: str | None,
     at: datetime | None,
 ) -> Exit:
     """Verify PACK with your own keys, then write NAME.sig, NAME.claims.jsonl and material/.
@@ -50,7 +48,9 @@ def command(
     Keys inside the pack are written for comparison and trusted by nobody. Afterwards:
     attest verify NAME --signature NAME.sig --key YOUR.pub
     """
-    principals = load_principals(principal, key)
+    trusted = SignedBy(signed_by, signed_by_ca, signed_by_san)
+    trusted.check()
+    principals = load_principals(principal, key, principal_ca)
 
     from attest.flow.pack import pack_findings, unpack
 
@@ -58,7 +58,7 @@ def command(
     report, written = unpack(
         pack,
         into,
-        ways=ways_of(signed_by, principals),
+        ways=trusted.ways(principals),
         principals=principals,
         at=moment_judged,
     )
@@ -68,6 +68,7 @@ def command(
     for file in written:
         voice.tell(f"  wrote    {file}")
     tell_pack(voice, report, findings)
+    voice.tell(f"  next     attest verify PATH --signature {written[0]}, with your own trust")
     verdict = Verdict.conclude(
         findings,
         subject={

@@ -59,6 +59,7 @@ def command(
     signer: str | None,
     claims: tuple[Path, ...],
     principal: tuple[str, ...],
+    principal_ca: tuple[tuple[str, Path, str], ...],
     key: tuple[Path, ...],
     at: datetime | None,
     fail_on_warn: bool,
@@ -74,7 +75,7 @@ def command(
     digests = None if digest is None else parse_digest(digest)
     if digest is not None and digests is None:
         raise click.UsageError(f"{digest!r} is no digest: write sha256:HEX or gitCommit:HEX")
-    principals = load_principals(principal, key)
+    principals = load_principals(principal, key, principal_ca)
 
     from attest.flow.gather import load_lineage
     from attest.flow.lineage import lineage_impact
@@ -85,23 +86,51 @@ def command(
         verdict, derived = lineage_impact(loaded, at=judged, digests=digests, signer=signer)
     verdict = refuse_warnings(verdict) if fail_on_warn else verdict
     voice.emit(verdict)
-    _tell(voice, digest or f"claims of {signer}", verdict, loaded.lineage, derived)
+    claimed = [] if signer is None else _claimed(loaded.lineage, signer)
+    _tell(voice, digest or f"claims of {signer}", verdict, loaded.lineage, claimed, derived)
     return for_outcome(verdict.outcome)
 
 
+def _claimed(lineage: Lineage, signer: str) -> list[int]:
+    """What a signer's claims are about: in doubt itself, not only what derives from it."""
+    found = {node for each in lineage.claimed_by(signer) for node in lineage.outputs(each)}
+    return sorted(found, key=lineage.order)
+
+
 def _tell(
-    voice: Voice, asked: str, verdict: Verdict, lineage: Lineage, derived: list[Reached]
+    voice: Voice,
+    asked: str,
+    verdict: Verdict,
+    lineage: Lineage,
+    claimed: list[int],
+    derived: list[Reached],
 ) -> None:
     good = verdict.outcome is Outcome.PASS
     if good and voice.quiet:
         return
     if good:
-        voice.headline("impact", f"{counted(len(derived), 'thing')} derive from {asked}", "unsure")
+        about = f"{counted(len(claimed), 'thing')} in {asked}, and " if claimed else ""
+        verb = "derives" if len(derived) == 1 else "derive"
+        also = "more " if claimed else ""
+        count = counted(len(derived), f"{also}thing")
+        voice.headline(
+            "impact", f"{about}{count} {verb} from {'them' if claimed else asked}", "unsure"
+        )
     else:
         voice.headline("refused", asked, "bad")
+    for node in claimed:
+        voice.say(f"  {_claimed_line(lineage, node)}")
     for each in derived:
         voice.say(f"  {_line(lineage, each)}")
     tell_findings(voice, verdict)
+
+
+def _claimed_line(lineage: Lineage, node: int) -> str:
+    from attest.claim.lineage_view import quoted, short_digest, word
+
+    found = lineage.nodes[node]
+    kind = word(found.kind or "artifact")
+    return f"{kind}  {short_digest(found)}  claimed  {quoted(found.name)}".rstrip()
 
 
 def _line(lineage: Lineage, each: Reached) -> str:

@@ -15,16 +15,16 @@ import click
 
 from attest.limits import MAX_LINEAGE_TREE_DEPTH
 from attest.verdict import Outcome, Severity, Verdict
-from attest_cli import material
 from attest_cli.claiming import load_principals, principal_options
 from attest_cli.exits import Exit, for_outcome
 from attest_cli.options import FILE, Verb, moment
 from attest_cli.output import Voice, counted
 from attest_cli.progress import bar
+from attest_cli.signedby import SignedBy, signed_by_options
 
 if TYPE_CHECKING:
     from attest.claim.lineage_view import Ancestry
-    from attest.trust.principals import Principals
+    from attest.trust.signers import Trust
 
 LINEAGE_SCHEMA: Final = "urn:attest-toolkit:lineage:v1"
 
@@ -64,12 +64,8 @@ _TREE_DEPTH: Final = 50
     help=f"Steps at most. Default: all; {_TREE_DEPTH} for a tree.",
 )
 @principal_options
-@click.option(
-    "--signed-by",
-    type=FILE,
-    multiple=True,
-    metavar="PUB",
-    help="Take PATH's digests from its signature by this key; default: its content is hashed.",
+@signed_by_options(
+    "Take PATH's digests from its signature by this key; default: its content is hashed."
 )
 @click.option("--at", callback=moment, metavar="TIME", help="Judge for this time, not now.")
 @click.option("--fail-on-warn", is_flag=True, help="Refuse where there is a warning.")
@@ -82,8 +78,11 @@ def command(
     form: str,
     depth: int | None,
     principal: tuple[str, ...],
+    principal_ca: tuple[tuple[str, Path, str], ...],
     key: tuple[Path, ...],
     signed_by: tuple[Path, ...],
+    signed_by_ca: Path | None,
+    signed_by_san: str | None,
     at: datetime | None,
     fail_on_warn: bool,
 ) -> Exit:
@@ -94,9 +93,11 @@ def command(
     and cycles are shown as such. DIGEST is sha256:HEX, attestTreeV1:HEX or gitCommit:HEX; a file of
     such a name is ./NAME.
     """
-    principals = load_principals(principal, key)
+    trusted = SignedBy(signed_by, signed_by_ca, signed_by_san)
+    trusted.check()
+    principals = load_principals(principal, key, principal_ca)
     digest = parse_digest(what)
-    if digest is not None and signed_by:
+    if digest is not None and trusted.given:
         raise click.UsageError("--signed-by means nothing with a DIGEST")
     if digest is not None and not claims:
         raise click.UsageError("a DIGEST has no claims beside it: give --claims FILE or DIR")
@@ -111,7 +112,7 @@ def command(
     from attest.flow.gather import load_lineage
     from attest.flow.lineage import show_lineage
 
-    digests = digest or _digests(voice, Path(what), signed_by, principals, moment_judged)
+    digests = digest or _digests(voice, Path(what), trusted.load(), moment_judged)
     places = claims or (default_claims(Path(what)),)
     with without_collector():
         loaded = load_lineage(places, principals=principals, at=moment_judged)
@@ -145,16 +146,12 @@ def parse_digest(text: str) -> dict[str, str] | None:
     return {found[1]: found[2].lower()}
 
 
-def _digests(
-    voice: Voice, path: Path, signed_by: tuple[Path, ...], principals: Principals, at: datetime
-) -> Mapping[str, str]:
+def _digests(voice: Voice, path: Path, trust: Trust | None, at: datetime) -> Mapping[str, str]:
     """Both digests of an artifact."""
     from attest.flow.subject import subject_from_content, subject_from_signature
-    from attest.trust.signers import KeyTrust
 
-    if signed_by:
-        keys = tuple(material.public_key(file) for file in signed_by)
-        return subject_from_signature(path, KeyTrust(keys), at).digests
+    if trust is not None:
+        return subject_from_signature(path, trust, at).digests
     progress = bar(quiet=voice.quiet)
     with progress or contextlib.nullcontext():
         return subject_from_content(path, progress=progress).digests

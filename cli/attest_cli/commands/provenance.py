@@ -171,6 +171,9 @@ def command(voice: Voice, /, path: Path, **options: Any) -> Exit:
 
     Everything that went in is named by digest; what has none is refused. A dataset or base model
     given as a PATH must be signed, and its digests come from that verified signature.
+
+    With --parameter, quantisation has to say `scheme`, conversion `sourceFormat` and
+    `targetFormat`, firmware `target`.
     """
     build = _Build(**{name: options.pop(name) for name in _Build.__slots__})
     author = Author.of(path, options)

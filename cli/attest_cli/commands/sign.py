@@ -117,6 +117,7 @@ class _Kind:
 @click.option(
     "--allow-incomplete", is_flag=True, help="Sign although shards are missing or too many."
 )
+@click.option("--replace", is_flag=True, help="Overwrite a signature by somebody else.")
 @click.option(
     "--no-chunk-digests", is_flag=True, help="No digests of 16 MiB pieces of large files."
 )
@@ -141,6 +142,7 @@ def command(
     digests: Path | None,
     git_paths: bool,
     allow_incomplete: bool,
+    replace: bool,
     no_chunk_digests: bool,
     resume: bool,
     tsa: str | None,
@@ -179,6 +181,7 @@ def command(
         chunk_digests=not no_chunk_digests,
         git_paths=git_paths,
         allow_incomplete=allow_incomplete,
+        replace=replace,
         journal=_journal(path) if resume else None,
     )
     with contextlib.ExitStack() as stack:

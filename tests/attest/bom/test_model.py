@@ -549,6 +549,18 @@ def test_a_gguf_header_that_contradicts_is_told():
     assert licence_codes(facts) == ["licence-conflict"]
 
 
+def test_a_gguf_header_declares_where_no_card_does():
+    facts = describe(
+        {"m.gguf": gguf({"general.architecture": "llama", "general.license": "llama2"})}
+    )
+    assert licence_codes(facts) == []
+    assert facts.read_from["licenses"] == "m.gguf#general.license"
+    (licence,) = model_parts(facts, name="m").component.licences
+    assert "LicenseRef-llama2" in (licence.name, licence.expression, licence.id)
+    facts = describe({"m.gguf": gguf({"general.architecture": "llama", "general.license": "acme"})})
+    assert licence_codes(facts) == ["licence-unknown"]
+
+
 def test_a_later_version_clause_is_no_contradiction():
     facts = describe({"README.md": readme(license="GPL-3.0-or-later"), "COPYING": gpl3()})
     assert licence_codes(facts) == []

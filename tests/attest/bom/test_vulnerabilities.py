@@ -92,6 +92,32 @@ def test_the_sarif_level_none_is_unknown():
     assert found.severity is S.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("rating", "severity"),
+    [
+        ({"severity": "none", "score": 9.8, "method": "CVSSv31"}, S.CRITICAL),
+        ({"severity": "none", "score": 0, "method": "CVSSv31"}, S.NONE),
+        ({"severity": "none"}, S.NONE),
+        ({"severity": "low", "score": 9.8, "method": "CVSSv31"}, S.LOW),  # somebody's judgement
+    ],
+)
+def test_none_beside_a_score_is_no_judgement(rating, severity):
+    document = vex()
+    document["vulnerabilities"] = [{"id": "CVE-1", "ratings": [rating]}]
+    (found,) = read(document).findings
+    assert found.severity is severity
+
+
+def test_a_scanner_that_says_none_beside_a_score():
+    document = grype()
+    document["matches"] = document["matches"][:1]
+    document["matches"][0]["vulnerability"] |= {
+        "severity": "None",
+        "cvss": [{"version": "3.1", "vector": "x", "metrics": {"baseScore": 9.8}}],
+    }
+    assert S.CRITICAL in {each.severity for each in read(document).findings}
+
+
 def test_vex():
     report = read(vex())
     assert [(each.id, each.severity, each.state) for each in report.findings] == [

@@ -137,6 +137,28 @@ def test_without_the_link_between_them_they_stay_two():
     assert len(lineage.nodes) == 4
 
 
+def test_many_things_in_conflict_are_not_each_compared_with_all(monkeypatch):
+    """One digest that 10^5 claims share made 10^10 comparisons."""
+    number, asked = 300, [0]
+    lineage = Lineage(
+        [claim(thing("top"), *(thing("d", tree=f"other {each}") for each in range(number)))]
+    )
+    (group,) = lineage.conflicts
+    everything = {each: lineage.conflicting(each) for each in group}
+    assert {len(others) for others in everything.values()} == {number - 1}
+    order = Lineage.order
+
+    def counted(self: Lineage, node: int) -> tuple[str, str]:
+        asked[0] += 1
+        return order(self, node)
+
+    monkeypatch.setattr(Lineage, "order", counted)
+    assert {each: lineage.conflicting(each, 20) for each in group} == {
+        each: others[:20] for each, others in everything.items()
+    }
+    assert asked[0] < 50 * number
+
+
 def test_one_digest_in_common_and_another_that_differs_is_a_conflict():
     lineage = Lineage(
         [claim(thing("a"), thing("d")), claim(thing("b"), thing("d", tree="something else"))]

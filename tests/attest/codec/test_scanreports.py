@@ -109,6 +109,45 @@ def test_sarif_passes_are_no_findings():
     assert [each.id for each in parse(sarif(results=results)).findings] == ["A"]
 
 
+@pytest.mark.parametrize(
+    ("stated", "state"),
+    [
+        ([{"kind": "external"}], "suppressed"),
+        ([{"kind": "external", "status": "accepted"}], "suppressed"),
+        ([{"kind": "external", "status": "rejected"}], None),
+        ([{"kind": "external", "status": "underReview"}], None),
+        ([{"kind": "inSource"}, {"kind": "external", "status": "rejected"}], None),
+        ([], None),
+    ],
+)
+def test_a_sarif_suppression_that_was_not_accepted_suppresses_nothing(stated, state):
+    (found,) = parse(sarif(results=[{"ruleId": "A", "suppressions": stated}])).findings
+    assert found.state == state
+
+
+def test_a_sarif_rule_of_an_extension_is_not_taken_for_the_tools_own():
+    tool = {
+        "driver": {"name": "s", "rules": [{"id": "X", "defaultConfiguration": {"level": "note"}}]},
+        "extensions": [
+            {"name": "e", "rules": [{"id": "X", "properties": {"security-severity": "9.8"}}]}
+        ],
+    }
+    rule = {"index": 0, "toolComponent": {"index": 0}}
+    for result in ({"rule": rule}, {"ruleId": "X", "ruleIndex": 0, "rule": rule}):
+        (found,) = parse(sarif(tool=tool, results=[result])).findings
+        assert (found.id, found.scores[0].score) == ("X", "9.8")
+    (own,) = parse(sarif(tool=tool, results=[{"ruleId": "X"}])).findings
+    assert [each.severity for each in own.scores] == ["note"]
+
+
+def test_a_sarif_score_that_is_a_number():
+    tool = {
+        "driver": {"name": "s", "rules": [{"id": "A", "properties": {"security-severity": 9.1}}]}
+    }
+    (found,) = parse(sarif(tool=tool, results=[{"ruleId": "A"}])).findings
+    assert found.scores[0].score == "9.1"
+
+
 def test_cyclonedx():
     read = parse(vex())
     first, second = read.findings
@@ -175,6 +214,8 @@ BAD: dict[str, tuple[Any, str]] = {
     "sarif-of-a-failed-run": (
         sarif(invocations=[{"executionSuccessful": False}]), "scan-failed"),
     "sarif-rule-that-is-not-there": (sarif(results=[{"ruleIndex": 9}]), "bad-rule"),
+    "sarif-extension-that-is-not-there": (
+        sarif(results=[{"rule": {"index": 0, "toolComponent": {"index": 0}}}]), "bad-rule"),
     "sarif-result-without-rule": (sarif(results=[{"message": {}}]), "missing-member"),
     "sarif-rule-index-is-a-text": (sarif(results=[{"ruleIndex": "0"}]), "wrong-type"),
     "cyclonedx-without-vulnerabilities": (vex(vulnerabilities=None), "nothing-scanned"),

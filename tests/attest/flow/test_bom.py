@@ -149,6 +149,34 @@ def test_firmware(tmp_path):
     assert report.document.component.type == "firmware"
 
 
+@pytest.mark.parametrize(("length", "kept"), [(1024, True), (1025, False), (70_000, False)])
+def test_a_version_that_no_bom_can_hold_is_left_out(tmp_path, length, kept):
+    """CycloneDX bounds it, and nothing else of these texts."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "croissant.json").write_text(
+        json.dumps(
+            {
+                "@context": {
+                    "@vocab": "https://schema.org/",
+                    "cr": "http://mlcommons.org/croissant/",
+                },
+                "@type": "sc:Dataset",
+                "name": "n",
+                "conformsTo": "http://mlcommons.org/croissant/1.0",
+                "version": "1" * length,
+            }
+        )
+    )
+    data = json.loads(describe_artifact(folder, options=BomOptions(kind="dataset")).data)
+    assert ("version" in data["metadata"]["component"]) is kept
+
+
+def test_the_callers_version_is_bounded_as_well():
+    with pytest.raises(ValueError, match="1024"):
+        BomOptions(version="1" * 1025)
+
+
 def test_names_are_the_callers_to_give(model):
     options = BomOptions(name="N", version="1", supplier="S")
     report = describe_artifact(model, options=options)

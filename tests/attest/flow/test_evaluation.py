@@ -323,7 +323,7 @@ def test_what_did_not_pass(case: str):
         (' tests="1"', 2, 2),
         (' tests="2" failures="1"', 1, 2),
         (' tests="2" errors="1" failures="1"', 0, 2),
-        (' failures="9"', 0, 2),
+        (' failures="9"', 0, 9),
         (' skipped="1"', 1, 2),
         (' tests=""', 2, 2),
     ],
@@ -341,6 +341,39 @@ def test_totals_of_an_outer_suite_count_the_inner_ones():
     )
     (suite,) = parse_junit(data)
     assert (suite.name, suite.passed, suite.total) == ("inner", 2, 3)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'<testsuite name="broken" tests="0" errors="1"/>',
+        b'<testsuite name="broken" failures="1"/>',
+        b'<testsuite name="broken" skipped="2"/>',
+    ],
+)
+def test_a_suite_that_failed_before_any_test_is_not_left_out(bad: bytes):
+    result = junit(b"<testsuites>" + suites(GOOD) + bad + b"</testsuites>").result
+    assert result.result == FAILED
+    assert result.failed == ("junit/broken/pass-rate",)
+
+
+@pytest.mark.parametrize("total", ["failures", "errors"])
+def test_failures_that_only_the_whole_declares(total: str):
+    data = f'<testsuites {total}="1">'.encode() + suites(GOOD) + b"</testsuites>"
+    assert junit(data).result.result == FAILED
+    listed = f'<testsuites {total}="1">'.encode() + suites(BAD) + b"</testsuites>"
+    assert [each.total for each in parse_junit(listed) if each.total] != []
+
+
+@pytest.mark.parametrize("word", ["failed", "FAIL", "error", "timeout", "not run", "no idea"])
+@pytest.mark.parametrize("key", ["status", "result"])
+def test_a_state_that_is_not_one_of_success(key: str, word: str):
+    assert junit(suites(GOOD, f'<testcase {key}="{word}"/>')).result.result == FAILED
+
+
+@pytest.mark.parametrize("word", ["run", "Completed", "PASSED", "success", ""])
+def test_states_of_success(word: str):
+    assert junit(suites(f'<testcase status="{word}"/>')).result.result == PASSED
 
 
 def test_an_outer_suite_that_counts_more_than_is_there():
@@ -446,3 +479,17 @@ def test_a_hundred_thousand_tests_in_good_time():
     (suite,) = parse_junit(suites(*[GOOD] * 100_000))
     assert suite.passed == 100_000
     assert time.process_time() - begin < 30
+
+
+@pytest.mark.parametrize("text", ["9007199254740993", "-9007199254740993", "9999999999999999"])
+def test_an_integer_that_no_double_holds_is_not_rounded(text: str):
+    with pytest.raises(MalformedInput) as caught:
+        parse_threshold(f"t/m>={text}")
+    assert caught.value.code == "not-a-number"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("9007199254740992", 2.0**53), ("-0", 0.0), ("1e3", 1000.0), ("0.1", 0.1)]
+)
+def test_numbers_are_read_exactly(text: str, value: float):
+    assert parse_threshold(f"t/m>={text}").threshold.limit == value

@@ -20,7 +20,7 @@ from attest.claim.predicates import (
 )
 from attest.claim.revocation import Revocation
 from attest.codec.statement import Subject, encode_statement
-from attest.errors import Unavailable
+from attest.errors import BadSignature, Unavailable
 from attest.flow import gather
 from attest.flow.gather import load_lineage
 from attest.flow.lineage import lineage_impact, show_lineage
@@ -28,8 +28,11 @@ from attest.flow.seal import append_statement
 from attest.trust.principals import Principal, Principals
 from attest.trust.signers import KeyTrust
 from attest.verdict import Outcome, Severity
+from tests.support import forge
+from tests.support.claims import ODD, claim, people, sign, signatures
 from tests.support.forge import signer
 from tests.support.pki import NOON
+from tests.support.recovered import recovered_keys
 
 ALICE, BOB, MALLORY = signer(number=1), signer(number=2), signer(number=3)
 PRINCIPALS = Principals(
@@ -327,6 +330,27 @@ def test_copies_count_once_and_their_signers_together(tmp_path: Path):
 
 
 # -- files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_one_signature_for_two_people_answers_nothing(tmp_path: Path, files: int):
+    """Mallory gave a key that was computed from Alice's signature: over one file, or over two."""
+    said = claim(ODD, {}, both("model"))
+    raw = sign(ALICE, said)
+    computed = next(
+        key
+        for key in recovered_keys(raw, forge.pae(said))
+        if key.fingerprint != ALICE.public_key.fingerprint
+    )
+    lines = [signatures(said, (raw, key.fingerprint)) for key in (ALICE.public_key, computed)]
+    for number, each in enumerate(lines):
+        with (tmp_path / f"{number % files}.claims.jsonl").open("ab") as file:
+            file.write(each)
+    principals = people(alice=ALICE, mallory=computed)
+    with pytest.raises(BadSignature) as caught:
+        load_lineage([tmp_path], principals=principals, at=NOON)
+    assert caught.value.code == "signature-counted-twice"
+    assert caught.value.where is not None
 
 
 def test_a_folder_of_files(claims: Path, tmp_path: Path):

@@ -89,8 +89,8 @@ def test_strangers_are_counted_and_other_artifacts_marked(tree, digests):
         line(claim(ODD, {}, OTHER), ALICE),
         line(claim(ODD, {}, [digests, OTHER]), ALICE),
     )
-    assert verdict.outcome is Outcome.PASS
-    assert {"claims-not-counted", "claim-about-another"} <= set(codes(verdict))
+    assert verdict.outcome is Outcome.FAIL  # nothing that counts is left
+    assert {"claims-not-counted", "claim-about-another", "no-claims"} <= set(codes(verdict))
     assert [each["other-artifact"] for each in verdict.subject["claims"]] == [True, True]
 
 
@@ -133,6 +133,7 @@ def scored(value: float, **members) -> dict:
     }
 
 
+LAW = "mmlu/law/acc"
 SCAN = "urn:attest-toolkit:scan:v1"
 DATASET = "urn:attest-toolkit:dataset:v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
@@ -146,6 +147,16 @@ CLASHES = {
     "approval": (APPROVAL, approval(), approval(decision="reject")),
     "approval of null": (APPROVAL, approval(), {**approval(decision="reject"), "ring": None}),
     "metric": (TEST_RESULT, scored(0.71), scored(0.69)),
+    "threshold": (
+        TEST_RESULT,
+        scored(0.71),
+        {
+            **scored(0.71, threshold=0.9),
+            "result": "FAILED",
+            "passedTests": [],
+            "failedTests": [LAW],
+        },
+    ),
     "scan": (SCAN, scanned(), scanned(clean=1, malicious=1)),
     "unlisted is not clean": (SCAN, scanned(), scanned(unlisted=1)),
     "personal data": (DATASET, card(personalData="none"), card(personalData="unknown")),
@@ -277,7 +288,15 @@ def test_a_malformed_file(tree, digests, tail):
     assert verdict.subject["claims"] == []
 
 
-def test_no_claim_that_counts_is_said(tree, digests):
-    verdict = listed(tree, line(claim(ODD, {}, digests), CAROL))
-    (said,) = [each for each in verdict.findings if each.code == "claims-verified"]
-    assert said.message == "0 claim(s) that count"
+@pytest.mark.parametrize("by", [CAROL, None], ids=["a stranger", "nobody"])
+def test_an_empty_list_is_no_pass(tree, digests, by):
+    verdict = listed(tree, *([] if by is None else [line(claim(ODD, {}, digests), by)]))
+    assert verdict.outcome is Outcome.FAIL
+    assert "no-claims" in codes(verdict)
+    assert "claims-verified" not in codes(verdict)
+
+
+def test_an_empty_claims_file_by_itself_is_no_pass(tmp_path):
+    path = tmp_path / "any.claims.jsonl"
+    path.write_bytes(b"")
+    assert list_claims(path, principals=PEOPLE, at=pki.NOON).outcome is Outcome.FAIL

@@ -33,6 +33,7 @@ from tests.support.claims import ALICE, BOB, CAROL, ODD, OTHER, claim, line, peo
 PEOPLE = people(alice=ALICE, bob=BOB)
 WAYS = [KeyTrust((ALICE.public_key,))]
 MATERIAL = {"bob.pub": BOB.public_key.pem, "alice.pub": ALICE.public_key.pem}
+GIVEN: dict[str, Any] = {"ways": WAYS, "principals": PEOPLE, "at": pki.NOON}
 SCHEMA = Path(attest.claim.__file__).parent / "schemas" / "pack-v1.schema.json"
 
 
@@ -69,6 +70,83 @@ def refused(kind: type[AttestError] | tuple, code: str | None, call, *args, **mo
     if code is not None:
         assert caught.value.code == code
     return caught.value
+
+
+# -- places and ways -----------------------------------------------------------------------------
+
+
+def test_each_way_has_its_own_file_where_two_signatures_lie_side_by_side(tree, digests, into):
+    """Alice's bundle and Carol's envelope: whoever is named first, what verifies is packed."""
+    sign_artifact(tree, [CAROL])
+    stranger, carol, alice = (KeyTrust((each.public_key,)) for each in (BOB, CAROL, ALICE))
+    for ways, name in (
+        ([carol, alice], "model.dsse.json"),
+        ([alice, carol], "model.sig"),
+        ([stranger, carol], "model.dsse.json"),
+    ):
+        source = packed(tree, ways=ways)
+        folder = into / str(len(list(into.iterdir())))
+        folder.mkdir()
+        _, written = opened(source, folder, ways=ways)
+        assert written[0].name == name
+        assert written[0].read_bytes() == (tree / name).read_bytes()
+        source.unlink()
+
+
+@pytest.mark.parametrize("where", ["new.pack", "sub/new.pack", "link"])
+def test_a_pack_is_not_written_into_the_artifact(tree, digests, where):
+    target = tree / where
+    if where == "link":
+        (tree.parent / "link").symlink_to(tree)
+        target = tree.parent / "link" / "new.pack"
+    target.parent.mkdir(exist_ok=True)
+    error = refused(MalformedInput, "pack-inside", pack, tree, target, **GIVEN)
+    assert error.where == str(target)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("inner", [".", "sub"])
+def test_a_pack_is_not_opened_inside_the_artifact(tree, digests, signed, inner):
+    source = packed(tree)
+    if not signed:  # as it arrives: the signature is in the pack
+        (tree / "model.sig").unlink()
+    (tree / "sub").mkdir(exist_ok=True)
+    before = sorted(tree.rglob("*"))
+    link = tree.parent / "somewhere"
+    link.symlink_to(tree / inner)
+    for into in (tree / inner, link):
+        refused(MalformedInput, "unpack-inside", opened, source, into)
+    assert sorted(tree.rglob("*")) == before
+
+
+def test_a_pack_is_not_opened_inside_another_artifact(tree, digests, tmp_path):
+    firmware = tmp_path / "fw.bin"
+    firmware.write_bytes(b"firmware")
+    sign_artifact(firmware, [ALICE])
+    (tmp_path / "fw.bin.claims.jsonl").write_bytes(b"")
+    before = sorted(tree.rglob("*"))
+    source = packed(firmware).rename(tmp_path / "fw.pack")
+    refused(MalformedInput, "unpack-inside", opened, source, tree)
+    assert sorted(tree.rglob("*")) == before
+    (tmp_path / "here").mkdir()
+    opened(packed(tree, material=None), tmp_path / "here")  # `model.sig`, for a `model` to come
+    (tmp_path / "here" / "fw.bin").write_bytes(b"firmware")  # a file has no inside
+    assert opened(source, tmp_path / "here")[1][0].name == "fw.bin.sig"
+
+
+def test_links_that_go_round_in_a_loop(tree, digests, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    refused(Unavailable, "file-unwritable", opened, packed(tree), tmp_path / "loop")
+    refused(Unavailable, "file-unwritable", pack, tree, tmp_path / "loop" / "x", **GIVEN)
+
+
+def test_material_is_not_written_through_a_link(tree, digests, into, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (into / "material").symlink_to(tmp_path / "elsewhere")
+    refused(Unavailable, "not-a-folder", opened, packed(tree), into)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert [each.name for each in into.iterdir()] == ["material"]
 
 
 # -- there and back ------------------------------------------------------------------------------

@@ -233,6 +233,15 @@ def test_a_subject_of_ours_without_its_root(world: World):
     assert "subject-mismatch" in refusals(world.verify(envelope(subjects=[tree])))
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_a_subject_of_ours_with_a_further_digest(world: World, right: bool):
+    """Of what, nobody could say: not of the root, and a folder has none."""
+    own = dict(subject_from_content(world.artifact).digests)
+    further = hashes(CONTENT, "sha512")["sha512"] if right else "00" * 64
+    line = envelope(subjects=[{**own, "sha512": further}])
+    assert "subject-digests-disagree" in refusals(world.verify(line))
+
+
 def test_a_plain_digest_is_no_root(world: World):
     """The root of a file is not the hash of its bytes: a subject cannot mix the two."""
     own = dict(subject_from_content(world.artifact).digests)

@@ -195,6 +195,8 @@ def test_a_file_that_cannot_be_opened(model: Path, monkeypatch: pytest.MonkeyPat
     report = scan(model)
     assert graded(report)["tokenizer/vocab.txt"] == "unscannable"
     assert refusals(report)["tokenizer/vocab.txt"] == "file-unreadable"
+    hints = {each.hint for each in report.findings() if each.code == "scan-unscannable"}
+    assert hints == {"give the right to read it"}
     assert report.verdict(NOW).outcome is not Outcome.PASS
 
 

@@ -192,6 +192,38 @@ def test_older_signature_in_the_other_form_is_told(tree):
 # What is never overwritten
 
 
+def test_signature_of_somebody_else_is_kept_unless_told_otherwise(tree):
+    sign(tree, signer(number=1))
+    theirs = (tree / "model.sig").read_bytes()
+    with pytest.raises(Unavailable) as caught:
+        sign(tree)
+    assert caught.value.code == "signature-by-another"
+    assert (tree / "model.sig").read_bytes() == theirs
+    sign(tree, options=SignOptions(replace=True))
+    assert verify(tree).outcome is Outcome.PASS
+
+
+def test_own_signature_is_replaced(tree):
+    for _ in range(2):
+        sign(tree)
+        sign(tree, signer(), signer(ED25519))  # in an envelope
+    assert verify(tree).outcome is Outcome.PASS
+
+
+def test_own_certificate_replaces_its_signature_and_no_other(tree):
+    first, second = pki.make_pki(), pki.make_pki()
+
+    def sign_with(made):
+        key = load_private_key(made.leaf.key_pem, None)
+        return sign(tree, CertificateSigner(key, made.chain))
+
+    sign_with(first)
+    sign_with(first)
+    with pytest.raises(Unavailable) as caught:
+        sign_with(second)
+    assert caught.value.code == "signature-by-another"
+
+
 @pytest.mark.parametrize("victim", ["a/weights.bin", "config.json", "release.key"])
 def test_signature_never_replaces_something_else(tree, victim):
     place = tree / victim
@@ -300,6 +332,16 @@ def test_name_that_is_not_utf8(tree):
     error = refused(tree)
     assert error.code == "name-not-utf8"
     str(error).encode("utf-8")
+
+
+def test_folder_whose_name_is_not_utf8(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff")
+    path.mkdir()
+    (path / "config.json").write_bytes(b"{}")
+    error = refused(path)
+    assert error.code == "name-not-utf8"
+    str(error).encode("utf-8")
+    assert not (path / "model.sig").exists()
 
 
 def test_single_file_whose_name_is_not_utf8(tmp_path):

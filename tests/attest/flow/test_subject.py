@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from attest.crypto.x509 import SanRule
 from attest.digest import HashAlgorithm
 from attest.errors import (
     AttestError,
+    DigestMismatch,
     MalformedInput,
     Unavailable,
     UntrustedIdentity,
@@ -102,10 +104,29 @@ def test_a_signature_by_somebody_else_states_nothing(signed):
     refused(UntrustedIdentity, None, from_signature, signed, keys(BOB))
 
 
-def test_a_signature_of_another_tool_binds_no_names(tree):
+@pytest.mark.parametrize("turn", [False, True])
+def test_a_signature_of_another_tool_is_completed_by_the_content(tree, turn):
+    """Its order of files may be another: the subject is what signing here would state."""
+    listed = forge.resources()
+    document = forge.foreign(listed[::-1] if turn else listed)
+    write(tree / "model.sig", forge.bundle(document))
+    stated = from_signature(tree)
+    assert stated.digests == subject_from_content(tree).digests
+    assert (stated.source, len(stated.signers)) == ("signature", 1)
+
+
+def test_content_that_another_tool_did_not_sign_states_nothing(tree):
     write(tree / "model.sig", forge.bundle(forge.foreign(forge.resources())))
-    error = refused(VerificationFailed, "no-tree-digest", from_signature, tree)
-    assert "--rehash" in str(error.hint)
+    name = sorted(FILES)[0]
+    (tree / name).write_bytes(b"other")
+    refused(DigestMismatch, "file-changed", from_signature, tree)
+    (tree / name).unlink()
+    refused(VerificationFailed, "file-missing", from_signature, tree)
+
+
+def test_without_content_a_signature_of_another_tool_states_nothing(tree):
+    data = json.dumps(forge.bundle(forge.foreign(forge.resources()))).encode()
+    refused(VerificationFailed, "no-tree-digest", subject_from_bytes, data, "x", [TRUST], pki.NOON)
 
 
 def test_ranges_bind_no_files(tree):
@@ -207,6 +228,17 @@ def test_signatures_and_git_files_at_the_root_are_left_out(signed):
     assert subject_from_content(signed).digests == before
     (signed / "sub" / "model.sig").write_bytes(b"not at the root")
     assert subject_from_content(signed).digests != before
+
+
+@pytest.mark.parametrize("name", ["model.sig", "model.dsse.json"])
+def test_a_folder_of_a_signatures_name_is_content(tree, name):
+    """It may hold anything: a claim about the digests of the rest would not speak of it."""
+    before = subject_from_content(tree)
+    (tree / name).mkdir()
+    (tree / name / "modeling.py").write_bytes(b"import os")
+    after = subject_from_content(tree)
+    assert f"{name}/modeling.py" in after.manifest.names
+    assert after.digests != before.digests
 
 
 def test_every_odd_file_is_told(tree):

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from attest.codec.dsse import UnverifiedEnvelope
 from attest.codec.signature import parse_signature
+from attest.crypto.keys import PublicKey
 from attest.crypto.x509 import SanRule, SubjectRule
 from attest.errors import BadSignature, MalformedInput, Unsupported
 from attest.trust.principals import (
@@ -328,6 +329,43 @@ def test_one_certificate_with_two_names_is_not_two_people(authority):
     with pytest.raises(BadSignature) as caught:
         who(made.certified(PAYLOAD, authority, leaf), both)
     assert caught.value.code == "signature-counted-twice"
+
+
+def with_key(authority: pki.Pki, name: str, key) -> pki.Entity:
+    return authority.intermediate.issue(name, key=key, sans=(x509.RFC822Name(name),))
+
+
+def test_a_key_and_a_certificate_over_it_are_not_two_people(authority):
+    key = pki.ec_key()
+    leaf = with_key(authority, "bob@example.org", key)
+    both = people(
+        alice=PublicKey(key.public_key()), bob=trusting(authority, SanRule("bob@example.org"))
+    )
+    with pytest.raises(BadSignature) as caught:
+        who(made.certified(PAYLOAD, authority, leaf), both)
+    assert caught.value.code == "key-counted-twice"
+
+
+def test_a_key_and_a_certificate_over_it_may_be_one_person(authority):
+    key = pki.ec_key()
+    leaf = with_key(authority, "bob@example.org", key)
+    bob = people(bob=[PublicKey(key.public_key()), trusting(authority, SanRule("bob@example.org"))])
+    assert who(made.certified(PAYLOAD, authority, leaf), bob).principals == {"bob"}
+
+
+def test_two_certificates_over_one_key_are_not_two_people(authority):
+    """Each signs on a line of its own, so that no signature is counted twice."""
+    key, names = pki.ec_key(), ("alice@example.org", "bob@example.org")
+    both = people(**{each.partition("@")[0]: trusting(authority, SanRule(each)) for each in names})
+    owners: dict[bytes, str] = {}
+    one, other = (
+        who(made.certified(PAYLOAD, authority, with_key(authority, each, key)), both)
+        for each in names
+    )
+    check_one_owner(owners, one.used)
+    with pytest.raises(BadSignature) as caught:
+        check_one_owner(owners, other.used)
+    assert caught.value.code == "key-counted-twice"
 
 
 def test_a_refusal_of_one_way_is_not_told_where_another_way_counts(authority):
