@@ -97,6 +97,10 @@ MAX_PICKLE_STACK: Final = 10_000_000
 """Values on the stack of one pickle stream since the last mark. Lists are pickled in batches of
 1 000, a tuple all at once."""
 
+MAX_PICKLE_MADE: Final = 5_000_000
+"""Containers and results of calls that one pickle stream makes, dictionaries counted twice and
+calls three times: each is about 80 bytes. A tensor of a state dict takes about 11."""
+
 MAX_PICKLE_MEMO: Final = 10_000_000
 """Memo entries of one pickle stream; pickling memoizes every container and string once."""
 
@@ -138,6 +142,9 @@ MAX_BOM_BYTES: Final = 256 * MIB
 
 MAX_BOM_TEXT: Final = 64 * KIB
 """Characters of one text from outside that goes into a BOM; a longer one is left out and told."""
+
+MAX_BOM_VERSION: Final = 1024
+"""Characters of a component's version, by CycloneDX's own schema."""
 
 MAX_BOM_URL: Final = 4096
 """Characters of one URL from outside that goes into a BOM."""
@@ -316,6 +323,9 @@ MAX_YAML_EXPANSION: Final = 10_000_000
 MAX_TEMPLATE_BYTES: Final = 256 * KIB
 """Bytes of a chat template. The longest in use have 30 kB."""
 
+MAX_TEMPLATES_BYTES: Final = MIB
+"""All chat templates of one file together."""
+
 MAX_TEMPLATE_TOKENS: Final = 100_000
 """Tokens of a chat template."""
 
@@ -346,6 +356,9 @@ MAX_KERAS_CONFIG_BYTES: Final = 64 * MIB
 MAX_SCAN_JSON_BYTES: Final = 64 * MIB
 """Bytes of JSON beside a model that is parsed because it has keys that loaders act on. Tokenizers
 of 262 144 tokens take 33 MB."""
+
+MAX_SCAN_JSON_DEPTH: Final = 200
+"""Nesting of JSON that is scanned. Loaders that recurse give up, or fall over, at about 1000."""
 
 MAX_SCAN_JSON_NODES: Final = 2_000_000
 """Lists and objects in such JSON; each takes up to 230 bytes. A tokenizer has a list for each of

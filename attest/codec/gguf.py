@@ -64,7 +64,6 @@ _SMALLEST_TENSOR: Final = 8 + 4 + 4 + 8
 _CHUNK: Final = 256 * limits.KIB
 _PADDING_BUDGET: Final = 16 * limits.MIB
 _WHERE: Final = "GGUF header"
-_TEMPLATE_KEY: Final = "tokenizer.chat_template"
 
 FILE_TYPES: Final = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K",
@@ -156,8 +155,9 @@ class GgufHeader:
 
 
 def _is_template(key: str) -> bool:
-    """``tokenizer.chat_template`` and its named variants; ``…chat_templates`` lists their names."""
-    return key == _TEMPLATE_KEY or key.startswith(_TEMPLATE_KEY + ".")
+    """``tokenizer.chat_template`` and its named variants; ``…chat_templates`` lists their names.
+    Other programs have keys of their own that end so."""
+    return key.endswith("chat_template") or "chat_template." in key
 
 
 class _Cursor:

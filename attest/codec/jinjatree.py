@@ -31,6 +31,10 @@ _ATTRIBUTE_FILTERS: Final = frozenset(
     {"attr", "map", "selectattr", "rejectattr", "groupby", "sort", "sum", "unique", "min", "max",
      "join"}
 )  # fmt: skip
+_CONVERSATIONS: Final = frozenset({"messages", "message", "conversation", "history"})
+_TO_TEXT: Final = frozenset({"string", "tojson", "to_json", "join", "pprint"})
+"""What makes one text of a message, or of all of them."""
+
 _PASSES: Final = 4
 
 
@@ -143,6 +147,7 @@ class _Facts:
         self.built_names: set[str] = set()
         self.assigned: set[str] = set()
         self.macros: set[str] = set()
+        self.macro_nodes = {node.name: node for node in self.order if isinstance(node, nodes.Macro)}
         self.called: set[int] = set()
         self.seen = {
             kind: _Seen()
@@ -211,6 +216,13 @@ class _Facts:
             yield from ((name, part) for name in _targets(n, node.target) for part in node.body)
         elif isinstance(node, n.For):
             yield from ((name, node.iter) for name in _targets(n, node.target))
+        elif isinstance(node, n.Call):
+            macro = self.macro_nodes.get(getattr(node.node, "name", ""))
+            if macro is not None:
+                yield from (
+                    (argument.name, value)
+                    for argument, value in zip(macro.args, node.args, strict=False)
+                )
         elif isinstance(node, n.With):
             for target, value in zip(node.targets, node.values, strict=False):
                 yield from ((name, value) for name in _targets(n, target))
@@ -234,6 +246,10 @@ class _Facts:
             sources = [] if key is not None else [node.node]
         elif isinstance(node, n.Filter):
             sources = [node.node] if node.node is not None else []
+            if node.name == "map":
+                key = next((self.folded.get(id(pair.value)) for pair in node.kwargs), None)
+            elif node.name in _TO_TEXT and isinstance(node.node, n.Name):
+                key = "content" if node.node.name in _CONVERSATIONS else None
         elif isinstance(node, n.Call):
             if isinstance(node.node, n.Name) and node.node.name == CLOCK:
                 self.clock.add(id(node))

@@ -40,7 +40,7 @@ def loads(data: bytes, *, what: str, max_bytes: int = limits.MAX_JSON_BYTES) -> 
         raise TooLarge(f"{what} has {len(data)} bytes; at most {max_bytes} are read")
     if not data.strip(b" \t\r\n"):
         raise Truncated(f"{what} is empty")
-    _check_depth(data, what)
+    check_depth(data, what)
     value = _decode_text(_to_text(data, what), what)
     if _SURROGATE.search(data):
         _check_surrogates(value, what)
@@ -69,25 +69,32 @@ def _decode_text(text: str, what: str) -> Any:
         raise _too_deep(what) from None
 
 
-def _check_depth(data: bytes, what: str) -> None:
-    """Refuse deep nesting before any recursion. Cheap for flat documents."""
-    if data.count(b"[") + data.count(b"{") <= limits.MAX_JSON_DEPTH:
+def check_depth(data: bytes, what: str, most: int = limits.MAX_JSON_DEPTH) -> None:
+    """Refuse deep nesting before any recursion. Cheap for flat documents.
+
+    Args:
+        data: JSON, or what passes for it; strings are skipped as such.
+        what: how to call it in errors.
+        most: levels that are accepted.
+
+    Raises:
+        MalformedInput: ``nested-too-deep``.
+    """
+    if data.count(b"[") + data.count(b"{") <= most:
         return
     depth = 0
     for token in _TOKEN.finditer(data):
         first = data[token.start()]
         if first in b"[{":
             depth += 1
-            if depth > limits.MAX_JSON_DEPTH:
-                raise _too_deep(what)
+            if depth > most:
+                raise _too_deep(what, most)
         elif first in b"]}":
             depth -= 1
 
 
-def _too_deep(what: str) -> MalformedInput:
-    return MalformedInput(
-        f"{what} is nested more than {limits.MAX_JSON_DEPTH} levels deep", code="nested-too-deep"
-    )
+def _too_deep(what: str, most: int = limits.MAX_JSON_DEPTH) -> MalformedInput:
+    return MalformedInput(f"{what} is nested more than {most} levels deep", code="nested-too-deep")
 
 
 def _check_surrogates(value: Any, what: str) -> None:

@@ -27,6 +27,7 @@ _STRING: Final = 7
 _WHERE: Final = "TensorFlow graph"
 _MAX_TEXTS: Final = 16
 _MAX_STEPS: Final = 256
+_MAX_ALL_STEPS: Final = 2_000_000
 _PATH_OPS: Final = frozenset(
     {"Const", "StringJoin", "ShardedFilename", "ShardedFilespec", "Identity", "Select",
      "PlaceholderWithDefault", "StringFormat", "Pack", "StaticRegexFullMatch", "Placeholder",
@@ -121,6 +122,13 @@ def parse_graph(source: Source, asked: frozenset[str]) -> GraphFacts:
     return walk.facts()
 
 
+def parse_meta_graph(source: Source, asked: frozenset[str]) -> GraphFacts:
+    """Read a ``MetaGraphDef`` (``model.ckpt.meta``); as :func:`parse_saved_model`."""
+    walk = _Walk(asked)
+    walk.meta_graph_fields(protobuf.fields(source, walk.budget))
+    return walk.facts()
+
+
 def parse_keras_metadata(source: Source) -> GraphFacts:
     """Read a ``SavedMetadata``: only :attr:`GraphFacts.metadata` is filled."""
     walk = _Walk(frozenset())
@@ -158,6 +166,7 @@ class _Walk:
     tensorflow: str = ""
     graphs: int = 0
     nodes: int = 0
+    steps: _Steps = field(default_factory=lambda: _Steps())
 
     def facts(self) -> GraphFacts:
         return GraphFacts(
@@ -176,8 +185,11 @@ class _Walk:
         return protobuf.fields(protobuf.nested(value, what), self.budget)
 
     def meta_graph(self, value: Value) -> None:
+        self.meta_graph_fields(self.inside(value, "meta graph"))
+
+    def meta_graph_fields(self, read: Iterator[Field]) -> None:
         self.graphs += 1
-        for number, _, inner in self.inside(value, "meta graph"):
+        for number, _, inner in read:
             match number:
                 case 1:
                     self.meta_info(inner)
@@ -220,7 +232,7 @@ class _Walk:
             self.metadata.append(bytes(text))
 
     def graph_fields(self, read: Iterator[Field]) -> None:
-        scope = _Scope("", self.asked)
+        scope = _Scope("", self.asked, self.steps)
         for number, _, value in read:
             if number == 1:
                 self.node(value, scope)
@@ -236,7 +248,7 @@ class _Walk:
                 self.function(inner)
 
     def function(self, value: Value) -> None:
-        scope = _Scope("", self.asked)
+        scope = _Scope("", self.asked, self.steps)
         for number, _, inner in self.inside(value, "function"):
             if number == 1:
                 for part, _, text in self.inside(inner, "signature"):
@@ -326,11 +338,19 @@ class _Walk:
 
 
 @dataclass(slots=True)
+class _Steps:
+    """Steps from node to node that are left for the whole file: many nodes may share long ways."""
+
+    left: int = _MAX_ALL_STEPS
+
+
+@dataclass(slots=True)
 class _Scope:
     """One graph or function: the nodes that paths may go through, and those that use them."""
 
     function: str
     asked: frozenset[str]
+    steps: _Steps
     nodes: dict[str, _Node] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
     asked_nodes: list[tuple[str, str, tuple[str, ...], dict[str, tuple[str, ...]]]] = field(
@@ -360,7 +380,8 @@ class _Scope:
                 continue
             texts += node.texts
             waiting += [one for one in node.inputs if not one.startswith("^")]
-            if len(seen) >= _MAX_STEPS or len(waiting) > _MAX_STEPS:
+            self.steps.left -= 1
+            if len(seen) >= _MAX_STEPS or len(waiting) > _MAX_STEPS or self.steps.left < 0:
                 sources.add("more operations than are followed")
                 break
         return tuple(texts), tuple(sorted(sources))

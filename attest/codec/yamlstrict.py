@@ -44,6 +44,7 @@ _MAX_DIRECTIVES: Final = 64
 _MAX_DIRECTIVE_LENGTH: Final = 512
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_FRONT_MATTER_BYTES: Final = limits.MIB
+_CLASS_KEYS: Final = frozenset({"target", "class_path"})
 _MAX_TAGS: Final = 10_000
 _MAX_TAG_LENGTH: Final = 1024
 
@@ -56,12 +57,15 @@ class YamlFacts:
         tags: (line, resolved tag) of every explicit tag, in order, lines from 1; at most 10 000 of
             1 024 characters. ``!!x`` resolves to ``tag:yaml.org,2002:x``.
         targets: (line, text) of the values of keys ``_target_``: the callables that Hydra calls.
+        classes: likewise of the keys ``target`` and ``class_path``, whose values are callables to
+            some loaders (latent diffusion, jsonargparse) and plain text to all others.
         documents: how many.
         expanded: nodes of the stream once aliases are followed, at most ``MAX_YAML_EXPANSION``.
     """
 
     tags: tuple[tuple[int, str], ...]
     targets: tuple[tuple[int, str], ...]
+    classes: tuple[tuple[int, str], ...]
     documents: int
     expanded: int
 
@@ -85,7 +89,13 @@ def inspect(data: bytes, *, what: str = "YAML") -> YamlFacts:
     watch = _Watch()
     for event in _events(data, what, limits.MAX_YAML_BYTES):
         watch.take(event, what)
-    return YamlFacts(tuple(watch.tags), tuple(watch.targets), watch.documents, watch.expanded)
+    return YamlFacts(
+        tuple(watch.tags),
+        tuple(watch.targets),
+        tuple(watch.classes),
+        watch.documents,
+        watch.expanded,
+    )
 
 
 def load(data: bytes, *, what: str, max_bytes: int = limits.MAX_YAML_BYTES) -> Any:
@@ -187,6 +197,7 @@ class _Watch:
 
     tags: list[tuple[int, str]] = field(default_factory=list)
     targets: list[tuple[int, str]] = field(default_factory=list)
+    classes: list[tuple[int, str]] = field(default_factory=list)
     documents: int = 0
     expanded: int = 0
     _open: list[_Frame] = field(default_factory=list)
@@ -224,8 +235,11 @@ class _Watch:
 
     def _scalar(self, line: int, value: str) -> None:
         parent = self._open[-1] if self._open else None
-        if parent and parent.mapping and parent.children % 2 and parent.key == "_target_":
-            self.targets.append((line, value))
+        if parent and parent.mapping and parent.children % 2:
+            if parent.key == "_target_":
+                self.targets.append((line, value))
+            elif parent.key in _CLASS_KEYS and "." in value:
+                self.classes.append((line, value))
         self._add(1, value)
 
     def _add(self, nodes: int, key: str | None) -> None:

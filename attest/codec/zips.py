@@ -98,6 +98,7 @@ class ZipListing:
         prefix: bytes before the first local header.
         tail: bytes after the end-of-directory record and its comment.
         comment: of the archive, at most 65 535 bytes.
+        directory: where the central directory begins.
     """
 
     members: tuple[ZipMember, ...]
@@ -105,6 +106,7 @@ class ZipListing:
     prefix: int
     tail: int
     comment: bytes
+    directory: int
 
 
 def read_zip(source: Source, *, max_members: int = limits.MAX_SCAN_MEMBERS) -> ZipListing:
@@ -140,7 +142,9 @@ def read_zip(source: Source, *, max_members: int = limits.MAX_SCAN_MEMBERS) -> Z
     if found.tail:
         offset = source.size - found.tail
         anomalies.add("tail", f"{found.tail} byte(s) follow the end of the zip archive", offset)
-    return ZipListing(tuple(members), anomalies.found, prefix, found.tail, found.comment)
+    return ZipListing(
+        tuple(members), anomalies.found, prefix, found.tail, found.comment, found.start
+    )
 
 
 # -- check 4: entries ------------------------------------------------------------------------------

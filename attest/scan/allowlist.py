@@ -180,6 +180,7 @@ def builtin_allow_list() -> AllowList:
         (Use.FUNCTION, "torch._utils", _REBUILD),
         (Use.FUNCTION, "torch._tensor", "_rebuild_from_type_v2"),
         (Use.FUNCTION, "torch.serialization", "_get_layout"),
+        (Use.FUNCTION, "torch.jit._pickle", _SCRIPT_LISTS),
         (Use.CLASS, "torch", "Size Tensor device"),
         (Use.CLASS, "torch.nn.parameter", "Parameter"),
         (Use.CONSTANT, "torch", _DTYPES),
@@ -210,6 +211,10 @@ _rebuild_device_tensor_from_cpu_tensor _rebuild_device_tensor_from_numpy
 _rebuild_meta_tensor_no_storage _rebuild_parameter _rebuild_parameter_with_state _rebuild_qtensor
 _rebuild_sparse_tensor _rebuild_tensor _rebuild_tensor_v2 _rebuild_tensor_v3
 _rebuild_wrapper_subclass
+"""
+
+_SCRIPT_LISTS: Final = """
+build_boollist build_doublelist build_intlist build_tensorlist restore_type_tag
 """
 
 _DTYPES: Final = """

@@ -189,6 +189,11 @@ CALLS: Final[dict[tuple[str, str], tuple[Checker, str]]] = {
         shaped(_is_tensor, _is_true_dtype, is_device, is_flag),
         "tensor",
     ),
+    **{
+        ("torch.jit._pickle", f"build_{kind}list"): (shaped(_is_sequence), "script-list")
+        for kind in ("bool", "double", "int", "tensor")
+    },
+    ("torch.jit._pickle", "restore_type_tag"): (shaped(_is_container, is_text), "script-list"),
     **ARRAY_CALLS,
 }
 """By name: how its arguments are checked, and the kind of its result."""

@@ -162,16 +162,10 @@ def _holds_objects(dtype: Call) -> bool:
 
 
 def _inner_objects(subarray: Value, fields: Value) -> bool:
-    inner = [subarray[0]] if type(subarray) is tuple and subarray else []
-    if type(fields) is DictValue:
-        inner += [
-            item[0]
-            for item in fields.items[1 : 4 * _MAX_FIELDS : 2]
-            if type(item) is tuple and item
-        ]
-    return any(
-        type(item) is Call and item.kind == "dtype" and _holds_objects(item) for item in inner
-    )
+    if type(fields) is DictValue and _facts(fields).objects:
+        return True
+    inner = subarray[0] if type(subarray) is tuple and subarray else None
+    return type(inner) is Call and inner.kind == "dtype" and _holds_objects(inner)
 
 
 def _check_fields(subarray: Value, names: Value, fields: Value, size: int) -> str | None:
@@ -185,14 +179,52 @@ def _check_fields(subarray: Value, names: Value, fields: Value, size: int) -> st
         return None
     if type(names) is not tuple or type(fields) is not DictValue:
         return "its fields"
-    fields.sealed = True
-    if len(names) > _MAX_FIELDS or len(fields.items) > 4 * _MAX_FIELDS:
+    if len(names) > _MAX_FIELDS:
         return "too many fields"
-    if not {type(name) for name in names} <= {str}:
-        return "its field names"
-    if not set(names) <= {key for key in fields.items[::2] if type(key) is str}:
-        return "a field name without a field"
-    return next((why for _, item in fields.pairs() if (why := _check_field(item, size))), None)
+    facts = _facts(fields)
+    if facts.names is not names:
+        if not {type(name) for name in names} <= {str}:
+            return "its field names"
+        if not facts.keys.issuperset(names):
+            return "a field name without a field"
+        facts.names = names
+    return facts.fault or ("a field outside its record" if facts.end > size else None)
+
+
+class _Fields:
+    """What the fields of a record come to, found out once: many dtypes may share them.
+
+    Attributes:
+        fault: what is wrong with them, or None.
+        end: bytes that the record must have.
+        objects: whether one holds references.
+        keys: their names and titles.
+        names: the tuple of names that was compared with them last.
+    """
+
+    __slots__ = ("end", "fault", "keys", "names", "objects")
+
+    def __init__(self, fields: DictValue) -> None:
+        self.fault: str | None = "too many fields"
+        self.end, self.objects = 0, False
+        self.names: Value = None
+        self.keys: set[str] = set()
+        if len(fields.items) > 4 * _MAX_FIELDS:
+            return
+        self.fault = next((why for _, item in fields.pairs() if (why := _check_field(item))), None)
+        if self.fault is None:
+            self.keys = {key for key in fields.items[::2] if type(key) is str}
+            self.end = max(
+                (item[1] + _item_size(item[0]) for item in fields.items[1::2]), default=0
+            )
+            self.objects = any(_holds_objects(item[0]) for item in fields.items[1::2])
+
+
+def _facts(fields: DictValue) -> _Fields:
+    fields.sealed = True
+    if type(fields.checked) is not _Fields:
+        fields.checked = _Fields(fields)
+    return fields.checked
 
 
 def _fits(dtype: Call, shape: tuple[int, ...], size: int) -> bool:
@@ -204,11 +236,11 @@ def _fits(dtype: Call, shape: tuple[int, ...], size: int) -> bool:
     return total == size and len(shape) <= 64
 
 
-def _check_field(item: Value, size: int) -> str | None:
-    """``(dtype, offset, [title])`` inside the record."""
+def _check_field(item: Value) -> str | None:
+    """``(dtype, offset, [title])``."""
     if type(item) is not tuple or len(item) not in (2, 3) or not _is_dtype(item[0]):
         return "a field"
-    if type(item[1]) is not int or not 0 <= item[1] <= size - _item_size(item[0]):
+    if type(item[1]) is not int or item[1] < 0:
         return "a field outside its record"
     return None if len(item) == 2 or is_text(item[2]) else "the title of a field"
 

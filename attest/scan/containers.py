@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from attest import limits
@@ -28,6 +28,9 @@ from attest.scan.scriptclasses import with_script_classes
 
 _TORCH_DATA: Final = re.compile(r"(?:data|constants|tensors|xl_model_weights)/[0-9]{1,10}")
 """Raw storages of a torch zip, below its root folder."""
+
+_MAX_SERIES: Final = 10_000
+"""Archives one after another in one file: tensors of one shard of a checkpoint."""
 
 _LEGACY_TAR: Final = frozenset(("sys_info", "storages", "tensors"))
 """Names beside ``pickle`` in torch's first format."""
@@ -48,7 +51,12 @@ def scan_zip(job: Job, place: Place, source: Source, *, alone: bool = True) -> s
         job.failed(error, place)
         return "zip"
     layout = _layout(listing)
+    if alone and (parts := _series(source, listing, layout)):
+        return _scan_series(job, place, source, parts)
     _report(job, place, "zip", _relevant(listing, layout))
+    if listing.comment and layout.format != "zip":
+        message = f"has a comment of {len(listing.comment)} byte(s), which its writers do not make"
+        job.hit("zip-comment", Grade.SUSPICIOUS, message, place)
     rules = job.rules
     if layout.format == "torchscript-zip":
         job.rules = with_script_classes(rules, source, listing, layout.root)
@@ -61,6 +69,50 @@ def scan_zip(job: Job, place: Place, source: Source, *, alone: bool = True) -> s
             _scan_other_views(job, place, source)
         _scan_outside(job, place, source, listing)
     return layout.format
+
+
+def _series(source: Source, last: ZipListing, layout: _Layout) -> list[tuple[int, int]]:
+    """Where the archives begin and end if this is nothing but torch zips one after another.
+
+    Distributed checkpoints keep one for each tensor in a file. Read from the end of the file, with
+    offsets from its start, the directory of one may be found at the end of another (they are often
+    equally long), but never anywhere else: that would be an archive that nobody wrote.
+    """
+    parts: list[tuple[int, int]] = []
+    directories: set[int] = set()
+    found: set[int] = set()
+    end, listing = source.size, last
+    while layout.format == "torch-zip" and len(parts) < _MAX_SERIES:
+        for anomaly in listing.anomalies:
+            if anomaly.code == "zip-two-directories" and anomaly.offset is not None:
+                found.add(anomaly.offset)
+            elif anomaly.code != "prefix":
+                return []
+        if listing.tail or listing.comment:
+            return []
+        parts.append((listing.prefix, end))
+        directories.add(listing.directory)
+        if not listing.prefix:
+            return parts[::-1] if len(parts) > 1 and found <= directories else []
+        end = listing.prefix
+        try:
+            listing = read_zip(Window(source, 0, end))
+        except AttestError:
+            return []
+        layout = _layout(listing)
+    return []
+
+
+def _scan_series(job: Job, place: Place, source: Source, parts: list[tuple[int, int]]) -> str:
+    """Scan torch zips one after another, each as a file of its own."""
+    if not place.name.endswith(".distcp"):
+        message = f"is {len(parts)} archives one after another"
+        job.hit("zip-series", Grade.SUSPICIOUS, message, place)
+    for number, (start, end) in enumerate(parts):
+        inner = place.inner(f"(archive {number})", "zip", parallel=True)
+        job.pay_read(end - start, inner)
+        scan_zip(job, replace(inner, depth=place.depth), Window(source, start, end - start))
+    return "torch-zip-series"
 
 
 def _scan_other_views(job: Job, place: Place, source: Source) -> None:

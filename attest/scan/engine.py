@@ -32,9 +32,11 @@ from attest.scan.grades import FileScan, Grade, Hit, Rules
 from attest.scan.job import Exhausted, Job, Place, Role
 from attest.scan.numpy import scan_npy
 from attest.scan.pickles import (
+    inspect_legacy_torch,
+    inspect_pickle,
     looks_like_legacy_torch,
-    scan_legacy_torch,
     scan_pickle,
+    sniff_effort,
     sniff_pickle,
 )
 from attest.scan.registry import Scanner
@@ -46,6 +48,11 @@ _UNSURE: Final = frozenset(("zlib", "lzma"))
 
 _NOT_PICKLED: Final = frozenset(("tar", "npy", "gguf", "safetensors", "hdf5", "bz2", "xz", "gzip"))
 """Formats that were recognised before anybody asked whether the content is a pickle as well."""
+
+_OPERATION_EFFORT: Final = 16
+_SOURCE_EFFORT: Final = 8
+_TEXT_EFFORT: Final = {"template": 100, "yaml": 16, "json": 4}
+"""Work for one operation of a pickle, or one byte of text, in bytes that are merely unpacked."""
 
 _PROGRAMS: Final = (b"\x7fELF", b"MZ")
 """How programs begin that are recognised by enough bytes to tell them from numbers."""
@@ -132,7 +139,9 @@ def _by_scanner(
 
 def _by_shape(job: Job, place: Place, source: Source, head: bytes) -> str:
     """Formats that are recognised by reading them."""
-    if sniff_pickle(source):
+    pickled, operations = sniff_effort(source)
+    job.pay_effort(operations * _OPERATION_EFFORT, place)
+    if pickled:
         return _pickle(job, place, source, head)
     if place.role is Role.TENSOR:
         return _numbers(job, place, source, head)
@@ -180,7 +189,11 @@ def _unpacks(job: Job, place: Place, source: Source, kind: str) -> bool:
     is noise; only what is known to be bad counts there.
     """
     trial = job.trial()
-    made = scan_compressed(trial, place, source, kind)
+    try:
+        made = scan_compressed(trial, place, source, kind)
+    except Exhausted:  # it did unpack, to too much
+        job.settle(trial, trial.hits)
+        raise
     whole = made is None or made.fault is None
     job.settle(trial, (hit for hit in trial.hits if whole or hit.grade is Grade.MALICIOUS))
     return whole
@@ -188,11 +201,14 @@ def _unpacks(job: Job, place: Place, source: Source, kind: str) -> bool:
 
 def _pickle(job: Job, place: Place, source: Source, head: bytes) -> str:
     legacy = looks_like_legacy_torch(head)
-    scan = scan_legacy_torch if legacy else scan_pickle
-    hits = scan(source, job.rules, where=place.where)
+    inspect = inspect_legacy_torch if legacy else inspect_pickle
+    scan = inspect(source, job.rules, where=place.where)
+    hits = scan.hits
     if place.role is Role.TENSOR and not _is_malicious(hits):
+        job.pay_effort(scan.operations * _OPERATION_EFFORT, place)
         return "tensor-data"  # numbers may look like operations; loaders run none here
     job.add(hits)
+    job.pay_effort(scan.operations * _OPERATION_EFFORT, place)
     return "torch-legacy" if legacy else "pickle"
 
 
@@ -227,10 +243,12 @@ def _text(job: Job, place: Place, source: Source, head: bytes) -> str:
 
 def _text_format(job: Job, place: Place, source: Source) -> str:
     if place.role is Role.TORCHSCRIPT:
+        job.pay_effort(source.size * _SOURCE_EFFORT, place)
         job.add(scan_torchscript(source, job.rules, where=place.where))
         return "torchscript"
     kind, hits = scan_text(place.name, source, job.rules, where=place.where)
     job.add(hits)
+    job.pay_effort(source.size * _TEXT_EFFORT.get(kind, 0), place)
     return kind
 
 

@@ -154,8 +154,7 @@ class Job:
         if self.members > min(most, self.rules.max_members):
             self._stop("too-many-members", "more members than are read", place)
         if place.depth > 1:
-            self.effort += _NESTED_EFFORT
-            self.pay_unpacked(0, place)
+            self.pay_effort(_NESTED_EFFORT, place)
 
     def pay_unpacked(self, size: int, place: Place) -> None:
         """Pay for bytes that come out of compression."""
@@ -163,6 +162,15 @@ class Job:
         most = _FREE_BYTES + limits.MAX_SCAN_TOTAL_RATIO * self.size
         if self.unpacked + self.effort > most:
             self._stop("unpacks-too-large", f"unpacks to more than {most} bytes together", place)
+
+    def pay_effort(self, amount: int, place: Place) -> None:
+        """Pay for work on what is in a container, in unpacked bytes that take as long to read.
+
+        What is not in one is bounded by the limits of its format.
+        """
+        if place.depth:
+            self.effort += amount
+            self.pay_unpacked(0, place)
 
     def pay_read(self, size: int, place: Place) -> None:
         """Pay for bytes that are read because they are in a container."""

@@ -19,6 +19,7 @@ Checker = Callable[[tuple[Value, ...]], str | None]
 
 _DEVICE: Final = re.compile(r"[a-z_0-9]{1,32}(?::[0-9]{1,5})?", re.ASCII)
 _STORAGE_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_MAX_DIMENSIONS: Final = 64
 _MAX_STATE: Final = 4096
 """Entries of an object's ``__dict__`` that are looked at."""
 
@@ -53,7 +54,8 @@ def is_shape(value: Value) -> bool:
     """A tuple of integers, or ``torch.Size`` of one."""
     if type(value) is Call:
         return value.kind == "size"
-    return type(value) is tuple and all(type(item) is int for item in value)
+    short = type(value) is tuple and len(value) <= _MAX_DIMENSIONS
+    return short and all(type(item) is int for item in value)
 
 
 def is_kind(value: Value, *kinds: str) -> bool:
@@ -105,7 +107,9 @@ def is_plain_state(value: Value) -> bool:
     if type(value) is not DictValue or len(value.items) > 2 * _MAX_STATE:
         return False
     value.sealed = True
-    return all(_is_plain_attribute(key, item) for key, item in value.pairs())
+    if type(value.checked) is not bool:
+        value.checked = all(_is_plain_attribute(key, item) for key, item in value.pairs())
+    return value.checked
 
 
 def _is_plain_attribute(key: Value, value: Value) -> bool:

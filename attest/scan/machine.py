@@ -244,7 +244,7 @@ class _Machine(Stack):
             known = self.globals[module, name, old] = Global(new_module, new_name, entry)
             if entry is None:
                 self._judge(module, name, known)
-            if is_plain_name(new_module, new_name) and danger.is_dangerous(new_module, new_name):
+            if _is_plausible(new_module, new_name) and danger.is_dangerous(new_module, new_name):
                 self.acts = True
         return known
 
@@ -302,9 +302,10 @@ class _Machine(Stack):
         self, function: Value, values: Value, *, new: bool = False, keywords: bool = False
     ) -> Call:
         """Check 2."""
+        self.made += 3
         if type(function) is not Global:
             return self._call_other(function, values)
-        self.acts = self.acts or is_plain_name(function.module, function.name)
+        self.acts = self.acts or _is_plausible(function.module, function.name)
         entry = function.entry
         if entry is None:
             return Call(function, values, "unlisted")
@@ -362,6 +363,7 @@ class _Machine(Stack):
 
     def binpersid(self, _: Value) -> None:
         """Check 5."""
+        self.made += 1
         pid = self.stack[-1]
         if not is_persistent_id(pid):
             self._foreign_id()
@@ -396,6 +398,11 @@ def renamed(module: str, name: str) -> tuple[str, str]:
     if (module, name) in NAME_MAPPING:
         return NAME_MAPPING[module, name]
     return IMPORT_MAPPING.get(module, module), name
+
+
+def _is_plausible(module: str, name: str) -> bool:
+    """Whether a loader could find this name: plain, or through attributes (from protocol 4 on)."""
+    return all(is_plain_name(module, part) for part in name.split("."))
 
 
 def _is_site_object(target: Call) -> bool:

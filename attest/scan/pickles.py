@@ -22,6 +22,7 @@ from attest.scan.values import Value
 
 LEGACY_MAGIC: Final = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL: Final = 1001
+_FRAME: Final = 9
 _LEGACY_HEAD: Final = b"\x8a\x0a" + LEGACY_MAGIC.to_bytes(10, "little") + b"."
 
 
@@ -42,12 +43,14 @@ class PickleScan:
         storages: torch storages that the pickles ask for: key to (class name, elements).
         end: position behind the last pickle; None when one broke off.
         value: what the last pickle makes, as :mod:`attest.scan.values`.
+        operations: how many were carried out.
     """
 
     hits: list[Hit] = field(default_factory=list)
     storages: dict[str, tuple[str, int]] = field(default_factory=dict)
     end: int | None = 0
     value: Value = None
+    operations: int = 0
 
     def add(self, hits: Iterable[Hit]) -> None:
         """More hits; the same find of a later pickle is not repeated."""
@@ -99,6 +102,7 @@ def _follow(scan: PickleScan, source: Source, rules: Rules, budget: int, where: 
     outcome = run(reader, rules.allow, max_operations=budget, where=where)
     scan.add(outcome.hits)
     scan.storages.update(outcome.storages)
+    scan.operations += outcome.operations
     scan.end, scan.value = outcome.end, outcome.value
     return outcome
 
@@ -124,7 +128,7 @@ def looks_like_pickle(head: bytes, size: int) -> bool:
         head: the first bytes, a few kilobytes.
         size: of the whole file.
     """
-    return _sniff(_Head(head, size), len(head))
+    return _sniff(_Head(head, size), len(head))[0]
 
 
 def sniff_pickle(source: Source) -> bool:
@@ -132,35 +136,42 @@ def sniff_pickle(source: Source) -> bool:
 
     Bounded by the limits on pickles; a file that exceeds them is said to be one.
     """
+    return sniff_effort(source)[0]
+
+
+def sniff_effort(source: Source) -> tuple[bool, int]:
+    """:func:`sniff_pickle`, and how many operations it took to tell."""
     return _sniff(source, source.size)
 
 
 def looks_like_legacy_torch(head: bytes) -> bool:
     """Whether this is what ``torch.save`` wrote before zip files: its first pickle is a magic."""
     body = head[2:] if head[:1] == b"\x80" else head
+    body = body[_FRAME:] if body[:1] == b"\x95" else body  # protocols 4 and 5
     return body.startswith(_LEGACY_HEAD)
 
 
-def _sniff(source: Source, seen: int) -> bool:
+def _sniff(source: Source, seen: int) -> tuple[bool, int]:
     first = source.read(0, min(3, seen))
     if len(first) == 3 and first[0] == PROTO and 2 <= first[1] <= HIGHEST_PROTOCOL:
-        return is_opcode(first[2])
-    position = 0
+        return is_opcode(first[2]), 1
+    position = operations = 0
     for _ in range(limits.MAX_PICKLE_STREAMS):
         reader = PickleReader(source, position, available=seen)
         outcome = run(
             reader, builtin_allow_list(), max_operations=limits.MAX_PICKLE_OPERATIONS, where=""
         )
+        operations += outcome.operations
         if outcome.acts:
-            return True
+            return True, operations
         if outcome.broken is not None:
             if outcome.broken.code == "truncated-pickle" and seen < source.size:
-                return True  # valid as far as it was seen
-            return outcome.broken.code == OVER_LIMIT
+                return True, operations  # valid as far as it was seen
+            return outcome.broken.code == OVER_LIMIT, operations
         position = reader.position
         if position == source.size:
-            return True
-    return True
+            return True, operations
+    return True, operations
 
 
 class _Head:
@@ -183,6 +194,15 @@ class _Head:
 
 
 def scan_legacy_torch(source: Source, rules: Rules, *, where: str = "") -> list[Hit]:
+    """Everything that is wrong with a file of ``torch.save`` without zip.
+
+    Raises:
+        Unavailable: the source cannot be read.
+    """
+    return inspect_legacy_torch(source, rules, where=where).hits
+
+
+def inspect_legacy_torch(source: Source, rules: Rules, *, where: str = "") -> PickleScan:
     """A file of ``torch.save`` without zip: magic number, protocol version, system information,
     the object, the keys of its storages, then the storages.
 
@@ -198,7 +218,7 @@ def scan_legacy_torch(source: Source, rules: Rules, *, where: str = "") -> list[
     while len(values) < 5:
         budget -= _follow(scan, source, rules, budget, where).operations
         if scan.end is None:
-            return scan.hits
+            return scan
         values.append(scan.value)
     if (type(values[0]), values[0]) != (int, LEGACY_MAGIC) or type(values[1]) is not int:
         message = "the pickles in front are not those of a torch file"
@@ -207,7 +227,7 @@ def scan_legacy_torch(source: Source, rules: Rules, *, where: str = "") -> list[
         message = "the torch file has an unknown version"
         scan.add([Hit("not-legacy-torch", Grade.UNSCANNABLE, message, where or None)])
     scan.add(_check_storages(source, scan, values[4], where))
-    return scan.hits
+    return scan
 
 
 def _check_storages(source: Source, scan: PickleScan, keys: Value, where: str) -> list[Hit]:

@@ -12,10 +12,12 @@ from attest.scan.formats.tensorflow import (
     looks_like_fingerprint,
     looks_like_graph,
     looks_like_keras_metadata,
+    looks_like_meta_graph,
     looks_like_saved_model,
     scan_fingerprint,
     scan_graph,
     scan_keras_metadata,
+    scan_meta_graph,
     scan_saved_model,
 )
 from attest.scan.formats.tensors import (
@@ -50,6 +52,7 @@ WITH_SIGNATURE: Final = (
 
 BY_SHAPE: Final = (
     Scanner("onnx", looks_like_onnx, scan_onnx),
+    Scanner("tf-meta-graph", looks_like_meta_graph, scan_meta_graph),
     Scanner("savedmodel", looks_like_saved_model, scan_saved_model),
     Scanner("keras-metadata", looks_like_keras_metadata, scan_keras_metadata),
     Scanner("tf-graph", looks_like_graph, scan_graph),

@@ -23,11 +23,19 @@ from attest.scan.grades import Rules
 _CLASS: Final = re.compile(rb"^class ([A-Za-z_][A-Za-z0-9_]{0,200})\(", re.MULTILINE)
 _PART: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _MAX_CLASSES: Final = 10_000
+_PACKED: Final = "__torch__.torch.classes.quantized"
+_PACKED_NAMES: Final = (
+    "Conv2dPackedParamsBase",
+    "Conv3dPackedParamsBase",
+    "EmbeddingPackedParamsBase",
+    "LinearPackedParamsBase",
+)
+"""Classes of torch itself that quantised modules keep their weights in. No code is theirs."""
 
 
 def with_script_classes(rules: Rules, source: Source, listing: ZipListing, root: str) -> Rules:
     """The rules for the pickles of the archive whose folder is ``root`` (with its slash)."""
-    known = {}
+    known = {(_PACKED, name): Entry(_PACKED, name, Use.CLASS, site=True) for name in _PACKED_NAMES}
     for module, name in _classes(source, listing, root + "code/"):
         known[module, name] = Entry(module, name, Use.CLASS, site=True)
         if len(known) == _MAX_CLASSES:

@@ -130,6 +130,7 @@ _TEXTS: Final = _words("json text yaml template empty")
 _EXPECTED: Final[dict[str, frozenset[str]]] = {
     ".safetensors": _words("safetensors"),
     ".gguf": _words("gguf"),
+    ".pb": _words("savedmodel tf-graph tf-meta-graph keras-metadata tf-fingerprint onnx"),
     ".onnx": _words("onnx"),
     ".npy": _words("npy"),
     ".npz": _words("npz zip"),

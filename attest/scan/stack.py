@@ -35,6 +35,7 @@ class Stack:
         stack: values above the last mark; ``marks`` are the stacks below it.
         position: of the operation at hand.
         floor: rank up to which hits are not kept any more.
+        made: objects of the file's making, in units of 80 bytes.
     """
 
     where: str = ""
@@ -44,10 +45,13 @@ class Stack:
     memo: dict[int, Value] = field(default_factory=dict)
     position: int = 0
     floor: int = -1
+    made: int = 0
 
     def check_size(self) -> None:
         if len(self.stack) > limits.MAX_PICKLE_STACK:
             raise over(f"more than {limits.MAX_PICKLE_STACK} values are on the stack")
+        if self.made > limits.MAX_PICKLE_MADE:
+            raise over(f"more than {limits.MAX_PICKLE_MADE} containers and calls")
         if len(self.memo) > limits.MAX_PICKLE_MEMO:
             raise over(f"more than {limits.MAX_PICKLE_MEMO} values are remembered")
 
@@ -125,37 +129,47 @@ class Stack:
         self.stack.append(())
 
     def empty_list(self, _: Value) -> None:
+        self.made += 1
         self.stack.append([])
 
     def empty_dict(self, _: Value) -> None:
+        self.made += 2
         self.stack.append(DictValue([]))
 
     def empty_set(self, _: Value) -> None:
+        self.made += 2
         self.stack.append(SetValue([]))
 
     def tuple_of_mark(self, _: Value) -> None:
+        self.made += 1
         items = self.pop_mark()
         self.stack.append(tuple(items))
 
     def tuple1(self, _: Value) -> None:
+        self.made += 1
         self.stack[-1:] = [(self.stack[-1],)]
 
     def tuple2(self, _: Value) -> None:
+        self.made += 1
         self.stack[-2:] = [(self.stack[-2], self.stack[-1])]
 
     def tuple3(self, _: Value) -> None:
+        self.made += 1
         self.stack[-3:] = [(self.stack[-3], self.stack[-2], self.stack[-1])]
 
     def list_of_mark(self, _: Value) -> None:
+        self.made += 1
         items = self.pop_mark()
         self.stack.append(items)
 
     def dict_of_mark(self, _: Value) -> None:
+        self.made += 2
         items = self.pop_mark()
         self.check_pairs(items)
         self.stack.append(DictValue(items))
 
     def frozenset_of_mark(self, _: Value) -> None:
+        self.made += 2
         items = self.pop_mark()
         self.stack.append(SetValue(items))
 

@@ -61,13 +61,17 @@ class Call:
 
 
 class DictValue:
-    """A dict: keys and values in turn, in the order they were put in. ``sealed`` as in Call."""
+    """A dict: keys and values in turn, in the order they were put in. ``sealed`` as in Call.
 
-    __slots__ = ("items", "sealed")
+    ``checked`` is what a check of the sealed dict came to: it may be handed over a million times.
+    """
+
+    __slots__ = ("checked", "items", "sealed")
 
     def __init__(self, items: list[Value]) -> None:
         self.items = items
         self.sealed = False
+        self.checked: Value = None
 
     def pairs(self) -> list[tuple[Value, Value]]:
         return list(zip(self.items[::2], self.items[1::2], strict=True))

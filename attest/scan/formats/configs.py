@@ -69,6 +69,10 @@ def scan_json(source: Source, rules: Rules, *, where: str) -> list[Hit]:
     """
     hits: list[Hit] = []
     if not _may_matter(source):
+        if source.size <= limits.MAX_JSON_BYTES:
+            with reading(hits, where):  # a loader would parse it, however deep it is
+                data = source.read(0, source.size)
+                jsonstrict.check_depth(data, "JSON", limits.MAX_SCAN_JSON_DEPTH)
         return hits
     with reading(hits, where):
         if source.size > limits.MAX_SCAN_JSON_BYTES:
@@ -103,6 +107,9 @@ def _may_matter(source: Source) -> bool:
 def judge_config(value: Any, rules: Rules, *, where: str) -> list[Hit]:
     """Judge parsed JSON: every object in it, at any depth; each distinct hit once."""
     hits: dict[Hit, None] = {}
+    if _templates_size(value) > limits.MAX_TEMPLATES_BYTES:
+        message = f"has more than {limits.MAX_TEMPLATES_BYTES} bytes of chat templates"
+        return [Hit("too-large", Grade.UNSCANNABLE, message, where or None)]
     if isinstance(value, dict) and "_diffusers_version" in value:
         hits.update(dict.fromkeys(_pipeline(value, rules, where)))
     waiting = [value]
@@ -114,6 +121,21 @@ def judge_config(value: Any, rules: Rules, *, where: str) -> list[Hit]:
         elif isinstance(one, list):
             waiting += [inner for inner in one if isinstance(inner, dict | list)]
     return list(hits)
+
+
+def _templates_size(value: Any) -> int:
+    """Characters of text below every key that a template may stand under."""
+    size = 0
+    waiting = [(value, False)]
+    while waiting:
+        one, inside = waiting.pop()
+        if isinstance(one, str):
+            size += len(one) if inside else 0
+        elif isinstance(one, dict):
+            waiting += [(each, inside or key in _TEMPLATE_KEYS) for key, each in one.items()]
+        elif isinstance(one, list):
+            waiting += [(each, inside) for each in one]
+    return size
 
 
 def _object(value: dict[str, Any], rules: Rules, where: str) -> Iterator[Hit]:

@@ -10,7 +10,7 @@ Loading a model means to look up every ``class_name`` in the ``module`` beside i
 3. Layers that fetch or run something else at load time (``TFSMLayer``, ``TorchModuleWrapper``,
    vocabulary files) are told.
 4. HDF5: ``model_config`` at the root is read; a file that is not fully understood is unscannable,
-   and searched for the marks of a Lambda layer all the same.
+   and searched for the marks of a Lambda layer all the same, as is one without ``model_config``.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ _ACTIVATIONS: Final = frozenset(
      "threshold"}
 )  # fmt: skip
 
+_BESIDE_A_NAME: Final = frozenset({"config", "module", "registered_name"})
 _BYTECODE: Final = frozenset({"__lambda__"})
+_CODE: Final = _BYTECODE | {"Lambda"}
 _LOADERS: Final = {
     "TFSMLayer": "loads a TensorFlow program from another folder",
     "TorchModuleWrapper": "holds a pickled torch module",
@@ -76,21 +78,23 @@ _FILE_OPS: Final = re.compile(
     r"(?:^|\.)(?:io|raw_ops|py_function|numpy_function|py_func|load_library|load_op_library|summary"
     r"|saved_model|train|print|eval)(?:\.|$)|ReadFile|WriteFile"
 )
-_MARKS: Final = (b'"Lambda"', b"__lambda__", b"'Lambda'")
+_MARKS: Final = (b'"Lambda"', b'\\"Lambda\\"', b"__lambda__", b"'Lambda'")
 _SEARCHED: Final = 64 * limits.MIB
 _PIECE: Final = limits.MIB
 
 
 def is_keras_object(value: dict[str, Any]) -> bool:
     """Whether a JSON object is one that Keras makes something from."""
-    return isinstance(value.get("class_name"), str) and not value.keys().isdisjoint(
-        {"config", "module", "registered_name"}
+    name = value.get("class_name")
+    return isinstance(name, str) and (
+        _own_name(name) in _CODE or not value.keys().isdisjoint(_BESIDE_A_NAME)
     )
 
 
 def judge_object(value: dict[str, Any], rules: Rules, *, where: str) -> Iterator[Hit]:
     """Judge one Keras object; what is inside it is the caller's to walk."""
-    name = value["class_name"]
+    written = value["class_name"]
+    name = _own_name(written)
     module = value.get("module")
     config = value.get("config")
     at = where or None
@@ -105,11 +109,19 @@ def judge_object(value: dict[str, Any], rules: Rules, *, where: str) -> Iterator
     if name in _OP_LAYERS and isinstance(config, dict):
         yield from _operation(config, at)
     if module is not None:
-        yield from _module(module, name, config, rules, at)
-    registered = value.get("registered_name")
+        yield from _module(module, written, config, rules, at)
+    elif "." in written:
+        package, _, own = written.rpartition(".")
+        yield from _module(package, own, config, rules, at)
+    registered = value.get("registered_name") or written
     if isinstance(registered, str) and ">" in registered:
         message = f"needs the custom object {shown(registered)}"
         yield Hit("keras-custom-object", Grade.UNLISTED, message, at)
+
+
+def _own_name(name: str) -> str:
+    """``Lambda`` of ``Lambda``, ``keras.layers.Lambda`` and ``Package>Lambda``."""
+    return re.split(r"[.>]", name)[-1]
 
 
 def _lambda(config: Any, at: str | None) -> Hit:
@@ -188,6 +200,7 @@ def scan_hdf5(source: Source, rules: Rules, *, where: str) -> list[Hit]:
         Unavailable: the source cannot be read.
     """
     hits: list[Hit] = []
+    configured = False
     with reading(hits, where):
         facts = parse_hdf5(source)
         hits += anomalies(facts.anomalies, "hdf5", where)
@@ -199,9 +212,12 @@ def scan_hdf5(source: Source, rules: Rules, *, where: str) -> list[Hit]:
             hits.append(Hit("hdf5-unread", Grade.UNSCANNABLE, message, where or None))
         for name in ("model_config", "training_config"):
             if name in facts.attributes:
+                configured = True
                 hits += _attribute(facts.attributes[name], name, rules, where)
     if any(hit.grade is Grade.UNSCANNABLE for hit in hits):
-        hits += _search(source, where)
+        hits += _search(source, where, Grade.MALICIOUS)
+    elif not configured:
+        hits += _search(source, where, Grade.SUSPICIOUS)
     return hits
 
 
@@ -237,15 +253,16 @@ def judge_tree(value: Any, rules: Rules, *, where: str) -> list[Hit]:
     return list(hits)
 
 
-def _search(source: Source, where: str) -> list[Hit]:
-    """Look for Lambda layers in a file that was not understood. Finding none proves nothing."""
+def _search(source: Source, where: str, grade: Grade) -> list[Hit]:
+    """Look for Lambda layers in a file that was not understood, or that keeps a model where Keras
+    does not look. Finding none proves nothing."""
     kept = b""
     try:
         for offset in range(0, min(source.size, _SEARCHED), _PIECE):
             piece = kept + source.read(offset, min(_PIECE, source.size - offset))
             if any(mark in piece for mark in _MARKS):
                 message = "has the marks of a Lambda layer"
-                return [Hit("keras-lambda", Grade.MALICIOUS, message, where or None)]
+                return [Hit("keras-lambda", grade, message, where or None)]
             kept = piece[-16:]
     except (MalformedInput, Unsupported):  # the hits say already that it is unscannable
         return []

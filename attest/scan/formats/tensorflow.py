@@ -9,9 +9,12 @@ so what counts is where their path comes from, not that they are there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+from attest import limits
 from attest.codec import protobuf
 from attest.codec.protobuf import BYTES, VARINT
 from attest.codec.reader import Source
@@ -20,6 +23,7 @@ from attest.codec.savedmodel import (
     GraphOp,
     parse_graph,
     parse_keras_metadata,
+    parse_meta_graph,
     parse_saved_model,
 )
 from attest.errors import MalformedInput, Unsupported
@@ -29,9 +33,12 @@ from attest.scan.grades import Grade, Hit, Rules
 
 _FILE_OPS: Final = frozenset(
     {"ReadFile", "WriteFile", "WholeFileReader", "WholeFileReaderV2", "MatchingFiles",
-     "MatchingFilesDataset", "FileSystemSetConfiguration", "DeleteFile", "RenameFile",
-     "WriteSummary", "CreateSummaryFileWriter", "ImportEvent", "WriteRawProtoSummary",
-     "SaveDataset", "SaveDatasetV2", "SnapshotDatasetReader"}
+     "MatchingFilesDataset", "ExperimentalMatchingFilesDataset", "FileSystemSetConfiguration",
+     "DeleteFile", "RenameFile", "CopyFile", "WriteSummary", "WriteAudioSummary",
+     "WriteGraphSummary", "WriteHistogramSummary", "WriteImageSummary", "WriteScalarSummary",
+     "CreateSummaryFileWriter", "CreateSummaryDbWriter", "ImportEvent", "WriteRawProtoSummary",
+     "SaveDataset", "SaveDatasetV2", "SnapshotDatasetReader", "DistributedSave",
+     "DatasetToTFRecord", "ExperimentalDatasetToTFRecord", "ImmutableConst", "DecodeVideo"}
 )  # fmt: skip
 """Operations that read, write, list or remove files."""
 
@@ -43,6 +50,7 @@ _PYTHON_OPS: Final = frozenset(
 _NETWORK_OPS: Final = frozenset(
     {"Rpc", "TryRpc", "RpcCall", "RpcClient", "RpcServer", "RpcServerStart", "SendTPUEmbedding",
      "DataServiceDataset", "DataServiceDatasetV2", "DataServiceDatasetV3", "DataServiceDatasetV4",
+     "RegisterDataset", "RegisterDatasetV2", "GcsConfigureBlockCache", "GcsConfigureCredentials",
      "BigtableClient", "BigQueryReader"}
 )  # fmt: skip
 _INPUT_OPS: Final = frozenset(
@@ -50,18 +58,38 @@ _INPUT_OPS: Final = frozenset(
      "TextLineDataset", "TextLineReader", "TextLineReaderV2", "FixedLengthRecordDataset",
      "FixedLengthRecordDatasetV2", "FixedLengthRecordReader", "FixedLengthRecordReaderV2",
      "LMDBDataset", "LMDBReader", "SqlDataset", "CSVDataset", "CSVDatasetV2", "SnapshotDataset",
-     "SnapshotDatasetV2", "LoadDataset", "IdentityReader"}
+     "SnapshotDatasetV2", "LoadDataset", "IdentityReader", "ExperimentalLMDBDataset",
+     "ExperimentalCSVDataset", "ExperimentalSqlDataset", "GenerateVocabRemapping",
+     "LoadAndRemapMatrix"}
 )  # fmt: skip
+_FOREIGN_OPS: Final = frozenset(
+    {"TRTEngineOp", "RemoteFusedGraphExecute", "_NcclAllReduce", "XlaCustomCallV2", "XlaCustomCall"}
+)
+"""Operations that carry programs for something else, which are not examined."""
+
 _CHECKPOINT_OPS: Final = frozenset(
     {"Save", "SaveSlices", "SaveV2", "MergeV2Checkpoints", "Restore", "RestoreSlice", "RestoreV2",
      "ShardedFilename", "ShardedFilespec"}
 )  # fmt: skip
 _TABLE_OPS: Final = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
 _PRINT_OPS: Final = frozenset(
-    {"PrintV2", "DebugIdentity", "DebugIdentityV2", "DebugNumericSummary"}
+    {
+        "PrintV2",
+        "DebugIdentity",
+        "DebugIdentityV2",
+        "DebugIdentityV3",
+        "DebugNanCount",
+        "DebugNumericSummary",
+        "DebugNumericSummaryV2",
+    }
 )
-_ASKED: Final = _CHECKPOINT_OPS | _TABLE_OPS | _PRINT_OPS
+_CACHE_OPS: Final = frozenset({"CacheDataset", "CacheDatasetV2"})
+"""Write to the file that their second input names, unless it is empty."""
+
+_ASKED: Final = _CHECKPOINT_OPS | _TABLE_OPS | _PRINT_OPS | _CACHE_OPS
 _WRITERS: Final = frozenset({"Save", "SaveSlices", "SaveV2", "MergeV2Checkpoints"})
+_TEXT_NODE: Final = re.compile(rb"\bnode(?:_def)?\s*:?\s*[{<]")
+_TEXT_OP: Final = re.compile(rb"\bop\s*:\s*[\"']([A-Za-z0-9_>.]{1,200})[\"']")
 _LOOKED_AT: Final = 16
 _FINGERPRINT_BYTES: Final = 4096
 
@@ -71,6 +99,24 @@ def looks_like_saved_model(head: bytes, size: int, source: Source) -> bool:
     found = _first(source, {1: VARINT, 2: BYTES}, 2)
     meta = {1: BYTES, 2: BYTES, 3: BYTES, 4: BYTES, 5: BYTES, 6: BYTES, 7: BYTES}
     return found is not None and _shape(found, meta, {1, 2})
+
+
+def looks_like_meta_graph(head: bytes, size: int, source: Source) -> bool:
+    """Whether this is a ``MetaGraphDef`` by itself: the graph in its second field has operations.
+
+    In a SavedModel that field is such a message as a whole, and its first field is no operation.
+    """
+    found = _first(source, dict.fromkeys(range(1, 8), BYTES), 2)
+    graph = {1: BYTES, 2: BYTES, 3: VARINT, 4: BYTES, 5: BYTES}
+    if found is None or not _shape(found, graph, {1}):
+        return False
+    try:
+        for number, _, value in protobuf.fields(protobuf.nested(found, "graph")):
+            if number == 1:
+                return _is_operation(value)
+    except (MalformedInput, Unsupported):
+        return False
+    return False
 
 
 def looks_like_graph(head: bytes, size: int, source: Source) -> bool:
@@ -171,6 +217,34 @@ def scan_graph(source: Source, rules: Rules, *, where: str) -> list[Hit]:
     return hits
 
 
+def scan_meta_graph(source: Source, rules: Rules, *, where: str) -> list[Hit]:
+    """Scan the ``.meta`` of a checkpoint; as :func:`scan_saved_model`."""
+    hits: list[Hit] = []
+    with reading(hits, where):
+        hits += _judge(parse_meta_graph(source, _ASKED), rules, where)
+    return hits
+
+
+def may_be_text_graph(source: Source) -> bool:
+    """Whether text has the marks of a graph in protobuf's text form (``saved_model.pbtxt``)."""
+    data = source.read(0, min(source.size, limits.MAX_UNPACKED_MEMORY))
+    return len(data) < source.size or _TEXT_NODE.search(data) is not None
+
+
+def scan_text_graph(source: Source, rules: Rules, *, where: str) -> list[Hit]:
+    """Scan a graph in text form: its operations are told, and the rest is not read.
+
+    Raises:
+        Unavailable: the source cannot be read.
+    """
+    at = where or None
+    data = source.read(0, min(source.size, limits.MAX_UNPACKED_MEMORY))
+    ops = Counter(found.group(1).decode() for found in _TEXT_OP.finditer(data))
+    hits = list(_operations(ops, at))
+    message = "is a TensorFlow graph in text form, of which only the names of operations are read"
+    return [*hits, Hit("tensorflow-text", Grade.UNSCANNABLE, message, at)]
+
+
 def scan_keras_metadata(source: Source, rules: Rules, *, where: str) -> list[Hit]:
     """Scan ``keras_metadata.pb``; as :func:`scan_saved_model`."""
     hits: list[Hit] = []
@@ -181,7 +255,7 @@ def scan_keras_metadata(source: Source, rules: Rules, *, where: str) -> list[Hit
 
 def _judge(facts: GraphFacts, rules: Rules, where: str) -> list[Hit]:
     at = where or None
-    hits = list(_operations(facts, at))
+    hits = list(_operations(facts.ops, at))
     for use in facts.uses:
         hits += _use(use, at)
     for name in facts.assets:
@@ -201,16 +275,20 @@ _TABLE: Final = (
     (_FILE_OPS, "tensorflow-file-operation", Grade.MALICIOUS, "reaches files"),
     (_NETWORK_OPS, "tensorflow-network-operation", Grade.MALICIOUS, "reaches the network"),
     (_PYTHON_OPS, "tensorflow-python", Grade.SUSPICIOUS, "calls Python"),
+    (_FOREIGN_OPS, "tensorflow-foreign", Grade.SUSPICIOUS, "runs a program of another kind"),
     (_INPUT_OPS, "tensorflow-input", Grade.SUSPICIOUS, "reads data files when it is called"),
 )
 
 
-def _operations(facts: GraphFacts, at: str | None) -> Iterator[Hit]:
-    for op in sorted(facts.ops):
+def _operations(used: Mapping[str, int], at: str | None) -> Iterator[Hit]:
+    for op in sorted(used):
         for ops, code, grade, what in _TABLE:
             if op in ops:
-                message = f"operation {op} ({facts.ops[op]} times) {what}"
+                message = f"operation {op} ({used[op]} times) {what}"
                 yield Hit(code, grade, message, at)
+        if ">" in op:
+            message = f"operation {shown(op)} needs another library than TensorFlow"
+            yield Hit("tensorflow-library", Grade.UNLISTED, message, at)
 
 
 def _use(use: GraphOp, at: str | None) -> Iterator[Hit]:
@@ -218,7 +296,8 @@ def _use(use: GraphOp, at: str | None) -> Iterator[Hit]:
     inside = f" in {shown(use.function)}" if use.function else ""
     for path in use.paths:
         fault = path_fault(path) if path else None
-        if fault and (use.op in _CHECKPOINT_OPS or fault[0] is Grade.MALICIOUS):
+        writes = use.op in _CHECKPOINT_OPS or (use.op in _CACHE_OPS and path)
+        if fault and (writes or fault[0] is Grade.MALICIOUS):
             message = f"operation {use.op}{inside} uses the path {shown(path)}, which {fault[1]}"
             yield Hit("tensorflow-path", fault[0], message, at)
     if use.op in _WRITERS and use.sources:

@@ -13,6 +13,7 @@ from attest import limits
 from attest.codec.reader import BytesSource, Source
 from attest.scan.formats.configs import scan_json
 from attest.scan.formats.templates import scan_template
+from attest.scan.formats.tensorflow import may_be_text_graph, scan_text_graph
 from attest.scan.formats.yamls import may_hold_tags, scan_yaml
 from attest.scan.grades import Grade, Hit, Rules
 
@@ -50,6 +51,8 @@ def scan_text(name: str, source: Source, rules: Rules, *, where: str) -> tuple[s
         return "yaml", scan_yaml(source, rules, where=where)
     if _RECORDS_NAME.fullmatch(base):
         return "json", []  # records of a data set: loaders read values and act on none
+    if base.endswith(".pbtxt") and may_be_text_graph(source):
+        return "tf-text", scan_text_graph(source, rules, where=where)
     if base.endswith(".json") or _JSON_START.match(head):
         return "json", scan_json(source, rules, where=where)
     return "text", _plain(source, rules, where)

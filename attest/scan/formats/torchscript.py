@@ -51,6 +51,10 @@ _LIBRARIES: Final = frozenset(
 
 _CLASSES: Final = ("__torch__.torch.classes.", "torch.classes.")
 _KNOWN_CLASSES: Final = frozenset({"quantized", "sparse", "rnn", "xnnpack", "vulkan", "mkldnn"})
+_FOREIGN_MODULES: Final = frozenset(
+    {"builtins", "ctypes", "importlib", "marshal", "os", "pickle", "posix", "pty", "runpy",
+     "shutil", "socket", "subprocess", "sys"}
+)  # fmt: skip
 _FOREIGN_CALLS: Final = frozenset(
     {"eval", "exec", "compile", "open", "__import__", "setattr", "globals", "breakpoint"}
 )
@@ -116,6 +120,9 @@ def _name(name: str, called: bool, at: str | None) -> Iterator[Hit]:
         if library[0] not in _KNOWN_CLASSES:
             message = f"uses the class {shown(name)} of another library"
             yield Hit("torchscript-library", Grade.UNLISTED, message, at)
+    elif called and root in _FOREIGN_MODULES and rest:
+        message = f"calls {shown(name)} of a Python module"
+        yield Hit("torchscript-python", Grade.SUSPICIOUS, message, at)
     elif called and name in _FOREIGN_CALLS:
         message = f"calls {shown(name)}, which TorchScript does not have"
         yield Hit("torchscript-python", Grade.SUSPICIOUS, message, at)

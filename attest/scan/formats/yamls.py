@@ -75,6 +75,10 @@ def _judge(facts: YamlFacts, rules: Rules, where: str) -> Iterator[Hit]:
             yield Hit("yaml-tag", Grade.UNLISTED, message, at)
     for line, target in facts.targets:
         yield from judge_target(target, rules, place(where, f"line {line}"))
+    for line, name in facts.classes:
+        if judge_name(name, rules.allow) is Grade.MALICIOUS:
+            message = f"names {shown(name)} where some loaders expect a class"
+            yield Hit("yaml-class", Grade.MALICIOUS, message, place(where, f"line {line}"))
     if facts.expanded >= limits.MAX_YAML_EXPANSION:
         message = f"aliases make more than {limits.MAX_YAML_EXPANSION} nodes of it"
         yield Hit("yaml-alias-bomb", Grade.SUSPICIOUS, message, where or None)

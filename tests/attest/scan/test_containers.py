@@ -144,6 +144,65 @@ def test_a_torchscript_archive_knows_its_own_classes():
     assert scan(plain(members), "net.pt").grade is Grade.UNLISTED
 
 
+def test_shards_of_a_distributed_checkpoint():
+    """One torch zip for each tensor, one after another."""
+    other = torch(pickle.dumps({"other": 1}, protocol=2))
+    shard = plain(torch()) + plain(torch()) + plain(other)
+    found = scan(shard, "__0_0.distcp")
+    assert (found.format, found.hits) == ("torch-zip-series", ())
+    assert codes(scan(shard, "model.pt")) == {"zip-series"}
+    evil = plain(torch()) + plain(torch(EVIL)) + plain(torch())
+    assert scan(evil, "__0_0.distcp").grade is Grade.MALICIOUS
+    many = plain(torch()) * 500
+    assert scan(many, "__0_0.distcp").grade is Grade.CLEAN
+
+
+@pytest.mark.parametrize(
+    "shard",
+    [
+        plain(torch()) + b"gap" + plain(torch()),
+        b"lead" + plain(torch()) * 2,
+        plain(torch()) * 2 + b"tail",
+        plain(torch()) + plain({"a.txt": b"x"}),
+        plain({"a.txt": b"x"}) + plain(torch()),
+    ],
+)
+def test_shards_with_something_else_are_not_clean(shard: bytes):
+    assert scan(shard, "__0_0.distcp").grade is not Grade.CLEAN
+
+
+def test_a_shard_whose_data_are_a_directory():
+    """Offsets of the last archive, counted from the start, lead into the tensor of the first."""
+    last = plain(torch())
+    offset = int.from_bytes(last[-6:-2], "little")
+    hidden = central_header(Entry("archive/data.pkl", EVIL), 0)
+    first = plain({"archive/data.pkl": GOOD, "archive/data/0": b"\0" * 2000})
+    start = first.index(b"\0" * 2000)
+    pad = offset - start
+    content = b"\0" * pad + hidden if pad >= 0 else b""
+    assert content
+    first = plain({"archive/data.pkl": GOOD, "archive/data/0": content.ljust(2000, b"\0")})
+    found = scan(first + last, "__0_0.distcp")
+    assert "zip-two-directories" in codes(found)
+
+
+def test_a_comment_where_no_writer_makes_one():
+    data = archive([Entry("a/data.pkl", GOOD)], end={"comment": b"note"})
+    assert codes(scan(data, "a.pt")) == {"zip-comment"}
+    assert scan(archive([A], end={"comment": b"note"}), "a.zip").grade is Grade.CLEAN
+
+
+def test_quantised_torchscript():
+    packed = b"c__torch__.torch.classes.quantized\nLinearPackedParamsBase\n)\x81}b"
+    members = {
+        "net/data.pkl": b"\x80\x02" + packed + b".",
+        "net/code/__torch__/net.py": b"class Net(Module):\n  pass\n",
+    }
+    assert scan(plain(members), "net.pt").grade is Grade.CLEAN
+    members["net/data.pkl"] = members["net/data.pkl"].replace(b"Linear", b"Other")
+    assert scan(plain(members), "net.pt").grade is Grade.UNLISTED
+
+
 # -- what is hidden inside -------------------------------------------------------------------------
 
 
@@ -367,6 +426,22 @@ def test_a_bomb_in_levels():
     assert timed(data).grade is Grade.UNSCANNABLE
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.pkl", b"\x80\x02" + b"N0" * 100_000 + b"N."),
+        ("a", b"N0" * 100_000 + b"\xff"),
+        ("a.jinja", b"{{ 'a'" + b".replace('a','aa')" * 4_000 + b" }}"),
+        ("a.yaml", b"- a: b\n" * 30_000),
+    ],
+)
+def test_thousands_of_members_that_take_long(name: str, content: bytes):
+    members = [Entry(f"{number}/{name}", content, deflate=True) for number in range(2_000)]
+    packed = archive(members)
+    assert len(packed) < 10_000_000
+    assert timed(packed, 60).grade is Grade.UNSCANNABLE
+
+
 def overlapping(content: bytes, count: int) -> bytes:
     """One content, and a directory of many entries that all lead to it."""
     first = Entry("k", content)
@@ -400,6 +475,17 @@ def test_a_stream_of_zeros(packer: str):
 
 def test_a_stream_in_a_stream_of_zeros():
     assert timed(gzip.compress(gzip.compress(bytes(256 << 20)))).grade is Grade.UNSCANNABLE
+
+
+def test_a_stream_without_signature_that_spends_the_budget():
+    """Whether it is zlib is found out on trial, and what the trial found is not lost."""
+    bombs = {f"{n}": bytes(64 << 20) for n in range(6)}
+    packed = zlib.compress(plain({"a.pkl": EVIL, **bombs}, compress=True))
+    found = timed(packed, 60)
+    assert found.grade is Grade.MALICIOUS
+    assert "unpacks-too-large" in codes(found)
+    found = timed(zlib.compress(b"\x80\x02" + b"N0" * (20 << 20) + b"N."), 60)
+    assert found.grade is Grade.UNSCANNABLE
 
 
 def test_more_members_than_are_read():

@@ -73,11 +73,15 @@ def test_nearly_all_malicious_files_are_known_to_be():
     if not grades:
         pytest.skip("the shared fixtures are not here")
     others = {name: grade for name, grade in grades.items() if grade is not Grade.MALICIOUS}
-    assert others == {
-        "malicious/op_persid_call.pkl": Grade.UNSCANNABLE,
-        "malicious/seven.bin": Grade.UNSCANNABLE,
-        "malicious/config_auto_map/modeling_x.py": Grade.SUSPICIOUS,
-    }
+    assert len(others) < len(grades) / 20, others
+    assert (
+        others.items()
+        >= {
+            "malicious/op_persid_call.pkl": Grade.UNSCANNABLE,
+            "malicious/seven.bin": Grade.UNSCANNABLE,
+            "malicious/config_auto_map/modeling_x.py": Grade.SUSPICIOUS,
+        }.items()
+    )
 
 
 @pytest.mark.parametrize("name", FORMATS)

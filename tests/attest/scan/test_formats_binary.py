@@ -6,6 +6,7 @@ import pytest
 
 from attest.codec.reader import BytesSource
 from attest.scan.allowlist import Entry, Use, builtin_allow_list
+from attest.scan.engine import scan_source
 from attest.scan.formats.keras import looks_like_hdf5, scan_hdf5
 from attest.scan.formats.onnx import looks_like_onnx, scan_onnx
 from attest.scan.formats.tensorflow import (
@@ -311,6 +312,12 @@ def print_to(stream):
         ([tf_node("x", "WriteFile")], Grade.MALICIOUS),
         ([tf_node("x", "MatchingFiles")], Grade.MALICIOUS),
         ([tf_node("x", "RpcCall")], Grade.MALICIOUS),
+        ([tf_node("x", "ImmutableConst")], Grade.MALICIOUS),
+        ([tf_node("x", "DatasetToTFRecord")], Grade.MALICIOUS),
+        ([tf_node("x", "TRTEngineOp")], Grade.SUSPICIOUS),
+        ([tf_node("x", "IO>ParquetRead")], Grade.UNLISTED),
+        ([tf_const("p", "/etc/x"), tf_node("c", "CacheDatasetV2", ["d", "p"])], Grade.MALICIOUS),
+        ([tf_const("p", ""), tf_node("c", "CacheDatasetV2", ["d", "p"])], Grade.CLEAN),
         ([tf_node("x", "PyFunc")], Grade.SUSPICIOUS),
         ([tf_node("x", "EagerPyFunc")], Grade.SUSPICIOUS),
         ([tf_node("x", "TFRecordDataset")], Grade.SUSPICIOUS),
@@ -329,6 +336,47 @@ def test_operations(nodes, expected):
     assert grade(scan_saved_model, saved_model(nodes)) is expected
     assert grade(scan_saved_model, saved_model((), [tf_function("f", nodes)])) is expected
     assert grade(scan_graph, tf_graph(nodes)) is expected
+
+
+@pytest.mark.parametrize("info", [(), ((1, pb((4, "train"), (5, "1.15"))),)])
+@pytest.mark.parametrize(("op", "expected"), [("ReadFile", "malicious"), ("Add", "clean")])
+def test_the_meta_graph_of_a_checkpoint(info, op, expected):
+    """Its graph stands where a SavedModel has a meta graph, its operations where that has tags."""
+    found = scan_source(
+        "model.ckpt.meta", BytesSource(pb(*info, (2, tf_graph([tf_node("n", op)])))), RULES
+    )
+    assert (found.format, found.grade) == ("tf-meta-graph", expected)
+
+
+def test_paths_that_are_shared_by_many_nodes_are_followed_to_a_limit():
+    nodes = [tf_node(f"s{n}", "SaveV2", [f"s{n + 1}"]) for n in range(20_000)]
+    found = hits(scan_saved_model, saved_model(nodes))
+    assert {hit.grade for hit in found} == {Grade.UNLISTED}
+
+
+def test_short_lines_of_json_are_no_tensors():
+    found = scan_source("x.jsonl", BytesSource(b'{"a":1}\n{"b":2}\n'), RULES)
+    assert (found.format, found.hits) == ("json", ())
+
+
+def test_text_that_is_called_a_graph():
+    found = scan_source("saved_model.pb", BytesSource(b"\x08\x01\x12\x10ReadFile"), RULES)
+    assert [hit.code for hit in found.hits] == ["name-content-mismatch"]
+
+
+def test_a_model_where_keras_does_not_look():
+    data = hdf5("lambda").replace(b"model_config", b"other_config")
+    assert grade(scan_hdf5, data) is Grade.SUSPICIOUS
+
+
+def test_templates_under_keys_of_other_programs():
+    entry = ("mymodel.chat_template", m.STRING, "{{ x.__class__ }}")
+    assert grade(scan_gguf, gguf([entry])) is Grade.MALICIOUS
+
+
+def test_chat_templates_of_gguf_are_bounded_together():
+    entries = [(f"tokenizer.chat_template.{n}", m.STRING, "x" * 200_000) for n in range(6)]
+    assert grade(scan_gguf, gguf(entries)) is Grade.UNSCANNABLE
 
 
 LAMBDA = '{"class_name": "Lambda", "config": {"function": ["4wEAAAA=", null, null]}}'

@@ -240,6 +240,9 @@ def test_ways_out_are_malicious(template):
         "{% set q = messages[0].content %}{% if q == 'hello' %}evil{% endif %}",
         "{{ message.content|replace('bank', 'evil') }}",
         "{% if strftime_now('%Y-%m-%d') > '2027-01-01' %}evil{% endif %}",
+        "{% if 'bank' in (messages|string) %}x{% endif %}",
+        "{% if 'bank' in messages|map(attribute='content')|join %}x{% endif %}",
+        "{% macro f(c) %}{% if 'bank' in c %}x{% endif %}{% endmacro %}{{ f(message.content) }}",
     ],
 )
 def test_triggers_and_detours_are_suspicious(template):

@@ -133,10 +133,16 @@ def test_json_that_matters_and_cannot_be_read(data):
 
 @pytest.mark.parametrize(
     "data",
-    ['{"loss": NaN}', '{"a": 1, "a": 2}', "[" * 100_000, '{"a"', b'{"a": "\xff"}', '{"py/"'],
+    ['{"loss": NaN}', '{"a": 1, "a": 2}', "[" * 200, '{"a"', b'{"a": "\xff"}', '{"py/"'],
 )
 def test_json_that_does_not_matter(data):
     assert run(scan_json, data) == []
+
+
+@pytest.mark.parametrize("data", ["[" * 100_000, '{"a":' * 201, "[" * 201 + "]" * 201])
+def test_json_that_no_loader_should_recurse_into(data):
+    (hit,) = run(scan_json, data)
+    assert (hit.code, hit.grade) == ("nested-too-deep", Grade.UNSCANNABLE)
 
 
 def test_keys_across_the_pieces_of_a_large_file():
@@ -225,7 +231,13 @@ def test_keras(value):
          Grade.MALICIOUS),
         ({"class_name": "load_model", "module": "keras.models", "config": {}}, Grade.MALICIOUS),
         ({"class_name": "function", "module": "keras.config",
-          "config": "enable_unsafe_deserialization"}, Grade.UNLISTED),
+          "config": "enable_unsafe_deserialization"}, Grade.MALICIOUS),
+        ({"class_name": "function", "module": "keras.config", "config": "x"}, Grade.UNLISTED),
+        ({"class_name": "Lambda"}, Grade.MALICIOUS),
+        ({"class_name": "keras.layers.Lambda", "config": {"function": ["4wE="]}}, Grade.MALICIOUS),
+        ({"class_name": "Ours>Lambda", "config": {"function": ["4wE="]}}, Grade.MALICIOUS),
+        ({"class_name": "os.system", "config": {}}, Grade.MALICIOUS),
+        ({"class_name": "Ours>Layer", "config": {}}, Grade.UNLISTED),
         ({"class_name": "X", "module": "keras.src.utils.x", "config": {}}, Grade.UNLISTED),
         ({"class_name": "X", "module": "keras_hub.models", "config": {}}, Grade.UNLISTED),
         ({"class_name": "X", "module": "kerasevil.layers", "config": {}}, Grade.UNLISTED),
@@ -244,6 +256,12 @@ def test_keras(value):
 def test_keras_that_is_not_clean(value, expected):
     assert grade(scan_json, value) is expected
     assert grade(scan_json, {"config": {"layers": [{"config": {"deep": [value]}}]}}) is expected
+
+
+def test_chat_templates_are_bounded_together():
+    value = {"chat_template": [{"name": str(n), "template": "x" * 200_000} for n in range(6)]}
+    (hit,) = run(scan_json, value)
+    assert (hit.code, hit.grade) == ("too-large", Grade.UNSCANNABLE)
 
 
 # YAML
@@ -287,6 +305,8 @@ def test_yaml(text):
         ("model:\n  _target_: os.system", Grade.MALICIOUS),
         ("model: {_target_: nemo.core.X}", Grade.UNLISTED),
         ("'_target_': builtins.exec", Grade.MALICIOUS),
+        ("model: {target: os.system, params: {}}", Grade.MALICIOUS),
+        ("class_path: subprocess.Popen", Grade.MALICIOUS),
         ("a: [", Grade.UNSCANNABLE),
         ("[" * 1000, Grade.UNSCANNABLE),
         (b"\xff\xfea\0", Grade.UNSCANNABLE),
@@ -295,6 +315,11 @@ def test_yaml(text):
 )
 def test_yaml_that_is_not_clean(text, expected):
     assert grade(scan_yaml, text) is expected
+
+
+@pytest.mark.parametrize("text", ["target: ldm.models.Net", "target: accuracy", "class_path: a.b"])
+def test_keys_that_are_classes_to_some_are_told_by_dangerous_names_only(text):
+    assert grade(scan_yaml, text) is Grade.CLEAN
 
 
 def test_billion_laughs():
@@ -317,6 +342,9 @@ def test_yaml_site_additions_count():
     ("name", "data", "kind", "expected"),
     [
         ("config.json", '{"auto_map": {"a": "b.C"}}', "json", Grade.SUSPICIOUS),
+        ("saved_model.pbtxt", 'node { name: "n" op: "ReadFile" }', "tf-text", Grade.MALICIOUS),
+        ("graph.pbtxt", "node {\n op: 'Add'\n}", "tf-text", Grade.UNSCANNABLE),
+        ("config.pbtxt", 'name: "m"\nplatform: "onnxruntime_onnx"\n', "text", Grade.CLEAN),
         ("config", '{"auto_map": {"a": "b.C"}}', "json", Grade.SUSPICIOUS),
         ("x.txt", ' \n[{"auto_map": {"a": "b.C"}}]', "json", Grade.SUSPICIOUS),
         ("train.jsonl", '{"auto_map": {"a": "b.C"}}\n{}', "json", Grade.CLEAN),
@@ -395,6 +423,8 @@ def test_torchscript(text):
         ("  from os import system", Grade.SUSPICIOUS),
         ("eval('1')", Grade.SUSPICIOUS),
         ("__import__('os')", Grade.SUSPICIOUS),
+        ("os.system('id')", Grade.SUSPICIOUS),
+        ("subprocess.call(x)", Grade.SUSPICIOUS),
         (b"\xff", Grade.UNSCANNABLE),
         ("#" * (limits.MAX_SOURCE_BYTES + 1), Grade.UNSCANNABLE),
     ],

@@ -221,6 +221,17 @@ def test_site_lists_that_are_refused(data, kind):
         ("sympy", "Symbol", False),
         ("_io", "BytesIO", False),
         ("_io", "FileIO", True),
+        ("torch.utils.benchmark", "Timer", True),
+        ("torch.testing._internal.common_utils", "run_test_ext", True),
+        ("torch._dynamo.decorators", "_DimRange", False),
+        ("random", "_test_generator", True),
+        ("random", "Random", False),
+        ("pstats", "Stats", True),
+        ("_interpreters", "exec", True),
+        ("keras.config", "enable_unsafe_deserialization", True),
+        ("numpy.rec", "fromfile", True),
+        ("xml.etree.ElementTree", "Element", False),
+        ("IPython", "start_ipython", True),
     ],
 )
 def test_the_table_of_dangerous_names(module, name, dangerous):

@@ -94,6 +94,8 @@ def test_every_pickle_is_recognised(value, protocol):
         b"\x80\x01" + PAYLOAD,
         b"F1_0\n0I0x1f\n0" + PAYLOAD,
         b"]ca.b\nc\n(tRcd\ne\n)R not a word more",
+        b"K\xc2\x80\x040cos\nsystem.__call__\n(S'echo'\ntR.\nhello",
+        b"K\xc2\x80\x040ca.b\nc.d\n(S'echo'\ntR.\nhello",
     ],
 )
 def test_what_acts_like_a_pickle_is_one(data):
@@ -226,6 +228,16 @@ def legacy_codes(data):
 def test_a_legacy_file_as_torch_writes_it_is_clean():
     assert looks_like_legacy_torch(legacy())
     assert legacy_codes(legacy()) == []
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_a_legacy_file_with_frames_is_one(protocol):
+    data = b"".join(
+        pickle.dumps(part, protocol)
+        for part in (LEGACY_MAGIC, 1001, {"little_endian": True}, {"epoch": 3}, [])
+    )
+    assert looks_like_legacy_torch(data)
+    assert legacy_codes(data) == []
 
 
 @pytest.mark.parametrize(
