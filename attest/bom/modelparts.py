@@ -42,11 +42,15 @@ from attest.bom.modelcard import (
     ModelParameters,
     QuantitativeAnalysis,
 )
-from attest.bom.weights import WeightSet, main_sets
+from attest.bom.weights import BASE_MODEL, WeightSet, main_sets
 
 MODEL: Final = "machine-learning-model"
 _KINDS: Final = {"model": MODEL, "dataset": "data"}
 _HASHES: Final = {"sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}
+
+
+_LISTED_SHAPES: Final = 32
+"""Shapes of tensors that are listed, the most frequent first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +200,10 @@ def card_materials(facts: ModelFacts) -> Iterator[Material]:
     """The base models and datasets that the card names."""
     for name in facts.card.base_models:
         yield Material(kind="model", name=name, where="README.md#base_model")
+    for weights in () if facts.card.base_models else facts.weights:
+        for key, name in weights.said:
+            if key.startswith(BASE_MODEL):
+                yield Material(kind="model", name=name, where=f"{weights.name}#general.base_model")
     for name in facts.card.datasets:
         yield Material(kind="dataset", name=name, where="README.md#datasets")
 
@@ -333,6 +341,10 @@ def _weights(each: WeightSet) -> Iterator[Property]:
     yield Property(f"{place}:format", each.format)
     yield Property(f"{place}:files", str(len(each.files)))
     yield Property(f"{place}:parameters", str(each.parameters))
+    for shape, count in list(each.shapes.items())[:_LISTED_SHAPES]:
+        yield Property(f"{place}:shape:{shape}", str(count))
+    if len(each.shapes) > _LISTED_SHAPES:
+        yield Property(f"{place}:shapes-not-listed", str(len(each.shapes) - _LISTED_SHAPES))
     yield from _prefixed(place, each.said)
 
 

@@ -30,6 +30,11 @@ from attest.codec.safetensors import SafetensorsHeader, parse_safetensors
 from attest.errors import AttestError
 
 _SHARD: Final = re.compile(r"(.+)-[0-9]{5,6}-of-[0-9]{5,6}(\.[A-Za-z0-9.]{1,32})")
+BASE_MODEL: Final = "base-model:"
+"""How the pairs that a header says begin where they name a base model."""
+
+_HUB: Final = "https://huggingface.co/"
+_MAX_BASE_MODELS: Final = 16
 _PREFERENCE: Final = ("safetensors", "gguf", "pytorch", "onnx")
 _TEMPLATE: Final = "tokenizer.chat_template"
 
@@ -40,11 +45,13 @@ class Tensor(NamedTuple):
     Attributes:
         dtype: as its format calls it.
         elements: how many, from its shape.
+        shape: where it is known.
     """
 
     name: str
     dtype: str
     elements: int
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class WeightFile:
     Attributes:
         format: one of ``safetensors``, ``gguf``, ``pytorch``, ``onnx``.
         dtypes: dtype -> elements.
+        shapes: ``F32[384,384]`` -> how many tensors.
         names: of the tensors, where an index may list them; None where none does.
         data_bytes: of all tensors of a safetensors file, else None.
         said: further (name, value) pairs: ``architecture``, ``producer``, ``opset``, …
@@ -68,6 +76,7 @@ class WeightFile:
     data_bytes: int | None = None
     said: tuple[tuple[str, str], ...] = ()
     templates: tuple[tuple[str, str], ...] = ()
+    shapes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,7 @@ class WeightSet:
 
     Attributes:
         name: path without the numbers of shards: ``model.safetensors``.
+        shapes: as of a file, the most frequent first.
         said: of all its files, each once.
     """
 
@@ -85,6 +95,7 @@ class WeightSet:
     tensors: int
     dtypes: Mapping[str, int] = field(default_factory=dict)
     said: tuple[tuple[str, str], ...] = ()
+    shapes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:
@@ -134,11 +145,18 @@ def read_weights(name: str, format: str, source: Source) -> WeightFile:
 def torch_weights(name: str, tensors: Iterable[Tensor]) -> WeightFile:
     """A PyTorch file, by what its pickle was found to hold without running it."""
     dtypes = Counter[str]()
+    shapes = Counter[str]()
     count = 0
     for tensor in tensors:
         dtypes[tensor.dtype] += tensor.elements
+        if tensor.shape is not None:
+            shapes[_shape(tensor.dtype, tensor.shape)] += 1
         count += 1
-    return WeightFile(name, "pytorch", count, dict(dtypes))
+    return WeightFile(name, "pytorch", count, dict(dtypes), shapes=dict(shapes))
+
+
+def _shape(dtype: str, shape: Iterable[int]) -> str:
+    return f"{dtype}[{','.join(map(str, shape))}]"
 
 
 def _safetensors(name: str, source: Source) -> WeightFile:
@@ -155,6 +173,7 @@ def _safetensors(name: str, source: Source) -> WeightFile:
         frozenset(tensor.name for tensor in header.tensors),
         sum(tensor.end - tensor.begin for tensor in header.tensors),
         said,
+        shapes=dict(Counter(_shape(tensor.dtype, tensor.shape) for tensor in header.tensors)),
     )
 
 
@@ -176,6 +195,7 @@ def _gguf(name: str, source: Source) -> WeightFile:
             "general.quantized_by",
         )
     ]
+    pairs += _base_models(known)
     file_type = known.get("general.file_type")
     if isinstance(file_type, int) and file_type in FILE_TYPES:
         pairs.append(("quantization", FILE_TYPES[file_type]))
@@ -191,7 +211,19 @@ def _gguf(name: str, source: Source) -> WeightFile:
         dict(dtypes),
         said=_told([("gguf-version", str(header.version)), *pairs]),
         templates=templates,
+        shapes=dict(Counter(_shape(tensor.type_name, tensor.shape) for tensor in header.tensors)),
     )
+
+
+def _base_models(known: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What a GGUF file says that it was made from: ``base-model:0``, ``owner/name`` or a name."""
+    for number in range(_MAX_BASE_MODELS):
+        prefix = f"general.base_model.{number}."
+        name, url = known.get(prefix + "name"), known.get(prefix + "repo_url")
+        if isinstance(url, str) and url.startswith(_HUB):
+            yield f"{BASE_MODEL}{number}", url.removeprefix(_HUB)
+        elif isinstance(name, str):
+            yield f"{BASE_MODEL}{number}", name
 
 
 def _onnx(name: str, source: Source) -> WeightFile:
@@ -205,7 +237,15 @@ def _onnx(name: str, source: Source) -> WeightFile:
         *((f"opset:{key or 'ai.onnx'}", str(value)) for key, value in sorted(model.opsets.items())),
         *(("external-data", place) for place in sorted(model.external_locations)),
     ]
-    return WeightFile(name, "onnx", len(model.initializers), dict(dtypes), said=_told(pairs))
+    shapes = Counter(_shape(tensor.dtype, tensor.dims) for tensor in model.initializers)
+    return WeightFile(
+        name,
+        "onnx",
+        len(model.initializers),
+        dict(dtypes),
+        said=_told(pairs),
+        shapes=dict(shapes),
+    )
 
 
 def _told(pairs: Iterable[tuple[str, Any]]) -> tuple[tuple[str, str], ...]:
@@ -237,8 +277,10 @@ def set_name(name: str) -> str:
 
 def _set(name: str, form: str, group: list[WeightFile]) -> WeightSet:
     dtypes = Counter[str]()
+    shapes = Counter[str]()
     for each in group:
         dtypes.update(each.dtypes)
+        shapes.update(each.shapes)
     return WeightSet(
         name,
         form,
@@ -246,6 +288,7 @@ def _set(name: str, form: str, group: list[WeightFile]) -> WeightSet:
         sum(each.tensors for each in group),
         dict(sorted(dtypes.items())),
         tuple(dict.fromkeys(pair for each in group for pair in each.said)),
+        dict(sorted(shapes.items(), key=lambda found: (-found[1], found[0]))),
     )
 
 

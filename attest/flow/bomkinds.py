@@ -167,7 +167,7 @@ def _tensor(fact: Any) -> Tensor:
     elements = 1
     for size in fact.shape:
         elements *= size
-    return Tensor(fact.name, fact.dtype, elements)
+    return Tensor(fact.name, fact.dtype, elements, fact.shape)
 
 
 def _pickle_inside(source: Source) -> Source | None:

@@ -15,12 +15,13 @@ from attest.bom.card import read_card
 from attest.bom.model import describe_model
 from attest.bom.modelparts import (
     Material,
+    card_materials,
     join_materials,
     licence_observations,
     material_components,
     model_parts,
 )
-from attest.bom.weights import Tensor, main_sets, set_name, weight_sets
+from attest.bom.weights import Tensor, main_sets, set_name, torch_weights, weight_sets
 from attest.codec.reader import BytesSource
 from attest.errors import MalformedInput, TooLarge
 
@@ -547,6 +548,29 @@ def test_a_gguf_header_that_contradicts_is_told():
         }
     )
     assert licence_codes(facts) == ["licence-conflict"]
+
+
+def test_a_gguf_header_names_base_models_where_no_card_does():
+    said = {
+        "general.architecture": "llama",
+        "general.base_model.0.repo_url": "https://huggingface.co/acme/base",
+        "general.base_model.0.name": "Base",
+        "general.base_model.1.name": "Other",
+    }
+    facts = describe({"m.gguf": gguf(said)})
+    made_from = [(each.kind, each.name, each.where) for each in card_materials(facts)]
+    place = "m.gguf#general.base_model"
+    assert made_from == [("model", "acme/base", place), ("model", "Other", place)]
+    card = b"---\nbase_model: acme/third\n---\n"
+    facts = describe({"m.gguf": gguf(said), "README.md": card})
+    assert [each.name for each in card_materials(facts)] == ["acme/third"]
+
+
+def test_shapes_are_counted():
+    facts = describe({"m.gguf": gguf({"general.architecture": "llama"}, elements=64)})
+    assert facts.weights[0].shapes == {"F32[64]": 1}
+    tensors = [Tensor("a", "float32", 6, (2, 3)), Tensor("b", "float32", 6, (2, 3))]
+    assert torch_weights("x.pt", tensors).shapes == {"float32[2,3]": 2}
 
 
 def test_a_gguf_header_declares_where_no_card_does():
