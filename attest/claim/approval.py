@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from attest.claim.texts import read_time, short_text, text_list, write_time
+from attest.claim.texts import short_text, text_list, write_time
 from attest.codec import jsonstrict
+from attest.codec.times import parse_time
 from attest.errors import MalformedInput
 
 DECISIONS: Final = ("approve", "reject")
@@ -118,11 +119,11 @@ def read_approval(predicate: Mapping[str, Any]) -> Approval:
             approver=jsonstrict.member(document, "approver", str, where=_WHERE),
             role=jsonstrict.member(document, "role", str, where=_WHERE),
             environment=jsonstrict.member(document, "environment", str, where=_WHERE),
-            approved_on=read_time(
-                jsonstrict.member(document, "approvedOn", str, where=_WHERE), "approvedOn"
+            approved_on=parse_time(
+                jsonstrict.member(document, "approvedOn", str, where=_WHERE), where="approvedOn"
             ),
             ring=jsonstrict.optional(document, "ring", str, where=_WHERE),
-            valid_until=None if until is None else read_time(until, "validUntil"),
+            valid_until=None if until is None else parse_time(until, where="validUntil"),
             conditions=text_list(document, "conditions"),
             reviewed=tuple(
                 jsonstrict.member(entry, "sha256", str, where=f"{_WHERE}.reviewed")

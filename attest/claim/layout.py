@@ -22,8 +22,9 @@ from typing import Any, Final
 
 from attest import limits
 from attest.claim.resources import ResourceDescriptor, read_resource, read_resources
-from attest.claim.texts import read_time, short_text, write_time
+from attest.claim.texts import short_text, write_time
 from attest.codec import jsonstrict
+from attest.codec.times import parse_time
 from attest.errors import MalformedInput
 
 _WHERE: Final = "predicate"
@@ -186,7 +187,7 @@ def _keyids(holder: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
 
 
 def _time(document: dict[str, Any], key: str) -> datetime:
-    return read_time(jsonstrict.member(document, key, str, where=_WHERE), key)
+    return parse_time(jsonstrict.member(document, key, str, where=_WHERE), where=key)
 
 
 def _check_keyids(keyids: tuple[str, ...]) -> None:

@@ -38,8 +38,9 @@ from attest.claim.sources import (
     is_cloud_build,
     source_of,
 )
-from attest.claim.texts import read_time, write_time
+from attest.claim.texts import write_time
 from attest.codec import jsonstrict
+from attest.codec.times import parse_time
 from attest.errors import MalformedInput, TooLarge, Unsupported
 
 SLSA_VERSIONS: Final[Mapping[str, str]] = {
@@ -304,4 +305,4 @@ def _check_uri(text: str, where: str) -> None:
 
 def _time(holder: dict[str, Any], key: str, where: str) -> datetime | None:
     text = jsonstrict.optional(holder, key, str, where=where)
-    return None if text is None else read_time(text, f"{where}.{key}")
+    return None if text is None else parse_time(text, where=f"{where}.{key}")

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from attest.claim.texts import read_time, short_text, write_time
+from attest.claim.texts import short_text, write_time
 from attest.codec import jsonstrict
+from attest.codec.times import parse_time
 from attest.errors import MalformedInput
 
 _WHERE: Final = "predicate"
@@ -64,7 +65,9 @@ def read_revocation(predicate: Mapping[str, Any]) -> Revocation:
         return Revocation(
             jsonstrict.member(claim, "sha256", str, where=f"{_WHERE}.claim"),
             jsonstrict.member(document, "reason", str, where=_WHERE),
-            read_time(jsonstrict.member(document, "revokedOn", str, where=_WHERE), "revokedOn"),
+            parse_time(
+                jsonstrict.member(document, "revokedOn", str, where=_WHERE), where="revokedOn"
+            ),
         )
     except ValueError as error:
         raise MalformedInput(str(error), where=_WHERE) from None

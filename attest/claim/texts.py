@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from attest.codec import jsonstrict
-from attest.errors import MalformedInput
 from attest.verdict import format_time
-
-_RFC3339: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
-
-
-def read_time(text: str, what: str) -> datetime:
-    """A time of RFC 3339, with its offset; finer than a microsecond is cut off.
-
-    Raises:
-        MalformedInput.
-    """
-    try:
-        if _RFC3339.fullmatch(text):
-            fraction = re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", text.upper())
-            return datetime.fromisoformat(fraction).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise MalformedInput("is not an RFC 3339 time with its offset", where=what, code="bad-time")
 
 
 def write_time(moment: datetime) -> str:

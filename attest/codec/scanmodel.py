@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from attest import limits
 from attest.codec import jsonstrict
+from attest.codec.times import parse_time
 from attest.errors import MalformedInput, TooLarge
 
 T = TypeVar("T")
-
-_MOMENT: Final = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,9})?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +90,8 @@ def check_moment(text: str, where: str) -> str:
     Raises:
         MalformedInput: ``bad-time``.
     """
-    match = _MOMENT.fullmatch(text)
-    if match:
-        try:
-            datetime.fromisoformat((match[1] + match[3]).upper())
-        except ValueError:
-            pass
-        else:
-            return text
-    raise MalformedInput("is not an RFC 3339 time", where=where, code="bad-time")
+    parse_time(text, where=where)
+    return text
 
 
 # -- members -------------------------------------------------------------------------------------

@@ -21,7 +21,14 @@ from attest.artifact.names import GIT_PATHS, SIGNATURE_NAMES, covering_path, tex
 from attest.artifact.walk import Listing, Problem, list_files
 from attest.codec.manifest import Manifest
 from attest.codec.statement import Subject
-from attest.errors import AttestError, MalformedInput, Unavailable, VerificationFailed
+from attest.errors import (
+    AttestError,
+    BadSignature,
+    MalformedInput,
+    Unavailable,
+    UntrustedIdentity,
+    VerificationFailed,
+)
 from attest.flow.verify import (
     SignatureFile,
     SignedStatement,
@@ -158,7 +165,11 @@ def subject_from_any(
     Raises:
         the error of the last way.
     """
-    return _first(ways, lambda way: subject_from_signature(path, way, at, signature=signature))
+    try:
+        return _first(ways, lambda way: subject_from_signature(path, way, at, signature=signature))
+    except (BadSignature, UntrustedIdentity) as error:
+        error.hint = "say who has signed the artifact itself: --signed-by PUB"
+        raise
 
 
 def _first(ways: Sequence[Trust], attempt: Callable[[Trust], ArtifactSubject]) -> ArtifactSubject:

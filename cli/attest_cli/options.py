@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
+from attest.errors import MalformedInput
 from attest_cli.output import Voice
 
 _Callback = TypeVar("_Callback", bound=Callable[..., Any])
 
 FILE: Final = click.Path(path_type=Path, readable=False)
 """A path. Whether it can be read is found on reading it (exit 3), not while parsing (exit 2)."""
-
-
-_RFC3339: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
 
 
 class Verb(click.Command):
@@ -103,12 +98,12 @@ def moment(ctx: click.Context, param: click.Parameter, value: str | None) -> dat
     """Option callback: a time in RFC 3339 with its offset, nothing else that ISO 8601 allows."""
     if value is None:
         return None
+    from attest.codec.times import parse_time
+
     try:
-        if _RFC3339.fullmatch(value):
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise click.BadParameter(f"{value!r} is not an RFC 3339 time such as 2026-11-20T12:00:00Z")
+        return parse_time(value)
+    except MalformedInput as error:
+        raise click.BadParameter(f"{value!r} {error.message}") from None
 
 
 def counter(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:

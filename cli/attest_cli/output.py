@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from attest.errors import AttestError, Unavailable
-from attest.verdict import VERDICT_SCHEMA, Finding, Severity, Verdict
+from attest.verdict import VERDICT_SCHEMA, Finding, Outcome, Severity, Verdict
 
 if TYPE_CHECKING:
     import click
@@ -114,6 +114,19 @@ class Voice:
         if _colours(sys.stdout):
             word = f"{_COLOURS[mood]}{word}{_PLAIN}"
         self._write(sys.stdout, f"{word}: {printable(rest)}\n")
+
+    def outcome(self, outcome: Outcome, what: str, *, passed: str, partial: str = "") -> None:
+        """The headline of a verdict about ``what``: ``passed`` is its word for success, and
+        ``partial`` says what a partial one leaves out."""
+        match outcome:
+            case Outcome.PASS:
+                self.headline(passed, what, "good")
+            case Outcome.PARTIAL:
+                self.headline("partial", f"{what}: {partial}", "unsure")
+            case Outcome.ERROR:
+                self.headline("not judged", what, "unsure")
+            case _:
+                self.headline("refused", what, "bad")
 
     def emit(self, verdict: Verdict) -> None:
         """Under ``--json``, the one object: a verdict's members under this verb's schema."""

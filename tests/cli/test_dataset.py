@@ -68,7 +68,6 @@ def test_options_go_before_the_card(signed: Path):
 
 
 def test_a_card_in_yaml(signed: Path):
-    pytest.importorskip("yaml")
     Path("card.yaml").write_text("contact: data@example.com\njurisdictions:\n  - NO\n")
     rest = [part for part in without("--contact") if part not in ("--jurisdiction", "DE", "EU")]
     assert run(signed, "--card", "card.yaml", *rest).code == 0

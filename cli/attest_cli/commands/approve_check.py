@@ -90,10 +90,7 @@ def command(
     voice.emit(verdict)
     good = verdict.outcome is Outcome.PASS
     if not (good and voice.quiet):
-        word = {Outcome.PASS: "approved", Outcome.ERROR: "not judged"}.get(
-            verdict.outcome, "refused"
-        )
-        voice.headline(word, str(path), "good" if good else "bad")
+        voice.outcome(verdict.outcome, str(path), passed="approved")
         shown = set(Severity) if voice.verbose or not good else {Severity.PASS, Severity.WARN}
         voice.findings(finding for finding in verdict.findings if finding.outcome in shown)
     return for_outcome(verdict.outcome)

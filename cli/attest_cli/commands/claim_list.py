@@ -72,8 +72,7 @@ def _tell(voice: Voice, verdict: Verdict) -> None:
     if voice.quiet and verdict.outcome is Outcome.PASS:
         return
     if verdict.outcome is not Outcome.PASS:
-        word = "not judged" if verdict.outcome is Outcome.ERROR else "refused"
-        voice.headline(word, str(verdict.subject["path"]), "bad")
+        voice.outcome(verdict.outcome, str(verdict.subject["path"]), passed="")
     for claim in verdict.subject.get("claims", ()):
         marks = [name for name in ("withdrawn", "other-artifact") if claim[name]]
         suffix = f"  [{', '.join(marks)}]" if marks else ""

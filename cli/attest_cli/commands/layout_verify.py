@@ -157,15 +157,8 @@ def _tell(voice: Voice, verdict: Verdict, what: str) -> None:
     good = verdict.outcome in (Outcome.PASS, Outcome.PARTIAL)
     if good and voice.quiet:
         return
-    match verdict.outcome:
-        case Outcome.PASS:
-            voice.headline("verified", what, "good")
-        case Outcome.PARTIAL:
-            voice.headline("partial", f"{what}: no artifact was compared", "unsure")
-        case Outcome.ERROR:
-            voice.headline("not judged", what, "unsure")
-        case _:
-            voice.headline("refused", what, "bad")
+    left = "no artifact was compared"
+    voice.outcome(verdict.outcome, what, passed="verified", partial=left)
     for step in verdict.subject.get("steps", ()):
         inner = " (delegated)" if step["sublayout"] else ""
         of = f"{len(step['functionaries'])} of {counted(step['threshold'], 'key')} needed"

@@ -126,15 +126,8 @@ def _tell(voice: Voice, verdict: Verdict, path: str) -> None:
     good = verdict.outcome in (Outcome.PASS, Outcome.PARTIAL)
     if good and voice.quiet:
         return
-    match verdict.outcome:
-        case Outcome.PASS:
-            voice.headline("verified", path, "good")
-        case Outcome.PARTIAL:
-            voice.headline("partial", f"{path}: only what was asked for is verified", "unsure")
-        case Outcome.ERROR:
-            voice.headline("not judged", path, "unsure")
-        case _:
-            voice.headline("refused", path, "bad")
+    left = "only what was asked for is verified"
+    voice.outcome(verdict.outcome, path, passed="verified", partial=left)
     if good:
         for line in _who_and_how_much(verdict):
             voice.say(line)

@@ -251,7 +251,6 @@ def test_ten_thousand_steps_in_good_time():
 
 def test_a_card_in_json_and_in_yaml():
     assert read_card(json.dumps(CARD).encode()) == CARD
-    pytest.importorskip("yaml")
     yaml = b"contact: data@example.com\nlicences:\n  - MIT\njurisdictions: [NO, DE]\n"
     assert read_card(yaml) == {
         "contact": "data@example.com",

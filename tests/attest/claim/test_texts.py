@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attest.claim.texts import read_time, short_text, text_list, write_time
+from attest.claim.texts import short_text, text_list, write_time
+from attest.codec.times import parse_time
 from attest.errors import MalformedInput
 
 
@@ -28,7 +29,7 @@ def naive(year: int) -> datetime:
     ],
 )
 def test_times(text, expected):
-    moment = read_time(text, "x")
+    moment = parse_time(text)
     assert moment == expected
     assert moment.tzinfo is UTC
 
@@ -62,7 +63,7 @@ def test_times(text, expected):
 def test_what_is_no_time(text):
     """Trap 17: other digits, other forms of ISO 8601, days that are none, no offset."""
     with pytest.raises(MalformedInput) as caught:
-        read_time(text, "approvedOn")
+        parse_time(text, where="approvedOn")
     assert (caught.value.code, caught.value.where) == ("bad-time", "approvedOn")
 
 
@@ -70,7 +71,7 @@ def test_what_is_no_time(text):
 def test_what_is_written_is_read(moment):
     for zone in (UTC, timezone(timedelta(hours=-5, minutes=30))):
         placed = moment.replace(tzinfo=zone)
-        assert read_time(write_time(placed), "x") == placed
+        assert parse_time(write_time(placed)) == placed
 
 
 def test_a_time_needs_its_zone():
@@ -81,7 +82,7 @@ def test_a_time_needs_its_zone():
 @given(st.text(max_size=30))
 def test_any_text_for_a_time(text):
     try:
-        assert read_time(text, "x").tzinfo is UTC
+        assert parse_time(text).tzinfo is UTC
     except MalformedInput:
         pass
 

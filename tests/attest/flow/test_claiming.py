@@ -83,10 +83,6 @@ def counted(data: bytes) -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize("predicate_type", sorted(READERS))
 def test_every_known_type_has_a_reader_that_refuses_what_it_is_not(predicate_type):
     module, _, name = READERS[predicate_type].partition(":")
-    try:
-        importlib.import_module(module)
-    except ModuleNotFoundError:
-        pytest.skip(f"{module} is not written yet")
     assert callable(getattr(importlib.import_module(module), name))
     for predicate in ({}, {"x": 1}, {"kind": 1}, {"subject": []}):
         with pytest.raises((MalformedInput, Unsupported)):

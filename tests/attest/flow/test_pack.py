@@ -622,10 +622,7 @@ def test_a_pack_that_cannot_be_read(tmp_path, into, kind):
 def test_an_artifact_whose_name_is_no_file_name(tmp_path, into, name):
     """The signer chose it; it must not choose where files go."""
     signature = tmp_path / "s.sig"
-    try:
-        forge.write(signature, forge.bundle(forge.statement(name=name), ALICE))
-    except ValueError:
-        pytest.skip("cannot be signed")
+    forge.write(signature, forge.bundle(forge.statement(name=name), ALICE))
     (tmp_path / "c").write_bytes(b"")
     with pytest.raises((MalformedInput, VerificationFailed)):
         pack(
