@@ -51,6 +51,7 @@ demo: $(RUNTIME) $(PROJECT) demo-model ## sign, verify and tamper with a real mo
 test: $(DEV) $(EXTRAS) $(PROJECT) $(MODEL) $(PEERS_READY) $(SCANNERS_READY) ## run every test
 	tools/setup_debian.sh
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	tools/unprivileged.sh $(BIN)/python -m pytest -m unprivileged $(ARGS)
 
 interop: $(DEV) $(EXTRAS) $(PROJECT) $(MODEL) $(PEERS_READY) $(SCANNERS_READY) ## run only the tests against other tools
 	tools/setup_debian.sh

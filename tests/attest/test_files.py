@@ -17,6 +17,7 @@ import pytest
 
 from attest.errors import TooLarge, Unavailable
 from attest.files import read_bounded, write_atomic, write_new
+from tests.support.rights import unprivileged
 
 OLD, NEW = b"old signature", b"new signature"
 CHUNKS = [NEW[:3], memoryview(NEW)[3:7], b"", NEW[7:]]
@@ -97,7 +98,7 @@ def test_path_through_a_file(tmp_path):
         read_bounded(tmp_path / "file" / "below", 5, "thing")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@unprivileged
 def test_file_without_read_permission(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"")
@@ -230,7 +231,7 @@ def test_target_is_a_folder(tmp_path):
     assert names(tmp_path) == ["model.sig"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@unprivileged
 def test_folder_without_write_permission(tmp_path):
     (tmp_path / "model.sig").write_bytes(OLD)
     tmp_path.chmod(0o500)

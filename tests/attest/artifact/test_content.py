@@ -15,6 +15,7 @@ from attest.digest import HashAlgorithm
 from attest.errors import AttestError, DigestMismatch, Truncated, Unavailable, VerificationFailed
 from attest.files import open_source
 from tests.support.forge import FILES, digest_of, make_tree
+from tests.support.rights import unprivileged
 
 LARGE = "a/weights.bin"
 
@@ -246,7 +247,7 @@ def test_the_manifest_after_a_file_was_read_and_changed(tree, content):
     refused(VerificationFailed, "file-changed-while-read", content.manifest)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@unprivileged
 def test_a_file_that_cannot_be_read(tree, content):
     (tree / LARGE).chmod(0)
     refused(Unavailable, "file-unreadable", content.manifest)

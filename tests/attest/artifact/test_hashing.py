@@ -15,6 +15,7 @@ from attest.artifact.walk import list_files
 from attest.codec.manifest import CHUNK_SIZE
 from attest.digest import HashAlgorithm
 from tests.support.forge import make_tree
+from tests.support.rights import unprivileged
 
 SIZES = (0, 1, TINY - 1, TINY, TINY + 1, SMALL, SMALL + 1, 5 * SMALL + 7)
 
@@ -130,7 +131,7 @@ def test_change_between_listing_and_hashing(tmp_path, algorithm, size):
     assert not any(found.digests)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@unprivileged
 def test_file_that_may_not_be_read(tmp_path):
     folder = make_tree(tmp_path / "t", {"f": b"x"})
     listing = list_files(folder)

@@ -49,6 +49,7 @@ from tests.support.claims import (
     people,
 )
 from tests.support.forge import digest_of, make_tree, verify
+from tests.support.rights import unprivileged
 
 
 @pytest.fixture
@@ -230,7 +231,7 @@ def test_a_signature_is_no_claims_file(firmware, suffix):
     assert place.read_bytes() == held
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@unprivileged
 def test_a_folder_that_cannot_be_written(tree, subject, tmp_path):
     (tmp_path / "f").mkdir(mode=0o500)
     place = tmp_path / "f" / "c"

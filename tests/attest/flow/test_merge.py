@@ -39,6 +39,7 @@ from tests.support.claims import (
     sign,
     signatures,
 )
+from tests.support.rights import unprivileged
 
 ONE, TWO = claim(ODD, {"n": 1}), claim(ODD, {"n": 2})
 EVERYBODY = people(alice=ALICE, bob=BOB, carol=CAROL, dan=DAN)
@@ -318,7 +319,7 @@ def test_odd_targets(tmp_path, kind):
         assert (tmp_path / "victim").read_bytes() == line(TWO, ALICE)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@unprivileged
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "s").write_bytes(line(ONE, ALICE))
     (tmp_path / "f").mkdir(mode=0o500)

@@ -39,6 +39,7 @@ from tests.support.forge import (
     tree_of,
     verify,
 )
+from tests.support.rights import unprivileged
 
 
 def sign(path: Path, *signers, **more):
@@ -389,7 +390,7 @@ def test_signature_cannot_be_written_there(tree, place):
     assert (error.code, type(error)) == ("file-unwritable", Unavailable)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@unprivileged
 def test_folder_without_rights(tree):
     tree.chmod(0o500)
     assert refused(tree).code == "file-unwritable"
