@@ -225,7 +225,10 @@ class _Reader:
         if form == "zip" or (form is None and _WEIGHT_NAMES.fullmatch(name)):
             self._observe("weights-not-read", name, "no tensors are known of this file")
         elif form is not None:
-            self._weights.append(read_weights(name, form, source))
+            weights = read_weights(name, form, source)
+            self._weights.append(weights)
+            for oddity in weights.oddities:
+                self._observe("weights-odd", name, f"{oddity}; attest scan judges that")
 
     def indexes(self) -> None:
         """Hold the index of a sharded checkpoint against the headers of its shards."""

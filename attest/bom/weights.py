@@ -66,6 +66,7 @@ class WeightFile:
         data_bytes: of all tensors of a safetensors file, else None.
         said: further (name, value) pairs: ``architecture``, ``producer``, ``opset``, …
         templates: (name, text) of chat templates inside.
+        oddities: what is odd about the header, a sentence each: holes, overlaps, a tail.
     """
 
     name: str
@@ -77,6 +78,7 @@ class WeightFile:
     said: tuple[tuple[str, str], ...] = ()
     templates: tuple[tuple[str, str], ...] = ()
     shapes: Mapping[str, int] = field(default_factory=dict)
+    oddities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ def _safetensors(name: str, source: Source) -> WeightFile:
         sum(tensor.end - tensor.begin for tensor in header.tensors),
         said,
         shapes=dict(Counter(_shape(tensor.dtype, tensor.shape) for tensor in header.tensors)),
+        oddities=_sentences(header.anomalies),
     )
 
 
@@ -212,7 +215,12 @@ def _gguf(name: str, source: Source) -> WeightFile:
         said=_told([("gguf-version", str(header.version)), *pairs]),
         templates=templates,
         shapes=dict(Counter(_shape(tensor.type_name, tensor.shape) for tensor in header.tensors)),
+        oddities=_sentences(header.anomalies),
     )
+
+
+def _sentences(anomalies: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    return tuple(message for _, message in anomalies)[: limits.MAX_LISTED]
 
 
 def _base_models(known: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -245,6 +253,7 @@ def _onnx(name: str, source: Source) -> WeightFile:
         dict(dtypes),
         said=_told(pairs),
         shapes=dict(shapes),
+        oddities=_sentences(model.anomalies),
     )
 
 

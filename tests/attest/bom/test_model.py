@@ -566,6 +566,18 @@ def test_a_gguf_header_names_base_models_where_no_card_does():
     assert [each.name for each in card_materials(facts)] == ["acme/third"]
 
 
+def test_odd_headers_are_told():
+    header = json.dumps(
+        {
+            "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+            "b": {"dtype": "F32", "shape": [3], "data_offsets": [4, 16]},
+        }
+    ).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(16)
+    observed = describe({"m.safetensors": content}).observations
+    assert [each.where for each in observed if each.code == "weights-odd"] == ["m.safetensors"]
+
+
 def test_shapes_are_counted():
     facts = describe({"m.gguf": gguf({"general.architecture": "llama"}, elements=64)})
     assert facts.weights[0].shapes == {"F32[64]": 1}
